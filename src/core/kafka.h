@@ -1,0 +1,92 @@
+/* What all Kafka clients of a node share: connection settings, topics, and a way to ask the broker
+ * things without blocking the loop. */
+#ifndef VD_CORE_KAFKA_H
+#define VD_CORE_KAFKA_H
+
+#include <librdkafka/rdkafka.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "log.h"
+#include "loop.h"
+#include "metric.h"
+#include "opt.h"
+
+/* Section [kafka]. Keys `client.*` go to librdkafka unchanged and are kept apart. */
+struct vd_kafka_conf {
+    char *brokers;
+    int64_t partitions;  /* of a topic without its own number */
+    int64_t replication; /* likewise */
+    int64_t topic_wait_ms; /* how long to wait for the broker at the start before saying so */
+    struct vd_kafka_prop {
+        char *name, *value;
+    } *props; /* owned */
+    size_t prop_count;
+};
+extern const struct vd_opt vd_kafka_opts[];
+
+/* Section [topic:NAME]. */
+struct vd_topic_conf {
+    char *name;           /* of the section; not an option */
+    int64_t partitions;   /* 0: the default of [kafka] on creation, any number on check */
+    int64_t replication;  /* 0: likewise */
+    char *cleanup;        /* delete | compact */
+    int64_t retention_ms; /* -1: for ever */
+    int64_t generation;   /* raised by hand when the topic is recreated */
+    int64_t segment_bytes; /* 0: the broker's default */
+    int32_t partitions_found; /* after vd_topics_ensure; not an option */
+};
+extern const struct vd_opt vd_topic_opts[];
+
+struct vd_kafka; /* one per node */
+
+struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *conf,
+                              const char *application, const char *node, struct vd_log *log,
+                              struct vd_metrics *metrics);
+void vd_kafka_free(struct vd_kafka *kafka);
+
+const char *vd_kafka_application(const struct vd_kafka *kafka);
+const char *vd_kafka_node(const struct vd_kafka *kafka);
+
+/* Check `client.*` names and values against librdkafka and against what the protocol fixes
+ * (enable.auto.commit, isolation.level, transactional.id, group.instance.id ... may not be set). */
+enum vd_status vd_kafka_check_prop(const char *name, const char *value, struct vd_err *err)
+    VD_MUST_CHECK;
+
+/* A configuration with brokers, client id, logging and `client.*` set. Pairs name, value follow,
+ * ended by NULL; they win over client.*. Owns: the caller, or rd_kafka_new. Aborts where librdkafka
+ * refuses one of our own values. Thread: any. */
+rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *first, ...)
+    __attribute__((sentinel));
+
+/* Create missing topics and compare existing ones, in the background; on_done is called once on the
+ * loop: err NULL, or what differs and how to mend it (VD_INVALID). While the broker is away it keeps
+ * trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found. */
+typedef void vd_topics_done_fn(void *arg, const struct vd_err *err);
+void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topics, size_t count,
+                      vd_topics_done_fn *on_waiting, vd_topics_done_fn *on_done, void *arg);
+
+/* Blocking form for --check --connect: compare only, create nothing. */
+enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
+                                 size_t count, int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
+
+/* The first offset after the last record of one partition, asked now.
+ * committed false: high watermark (uncommitted records count); true: last stable offset.
+ * Blocking: call it on a thread of your own, never on the loop. Thread: any. */
+enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
+                                   bool committed, int timeout_ms, int64_t *low, int64_t *end,
+                                   struct vd_err *err) VD_MUST_CHECK;
+
+/* Block until the last stable offset of a partition has reached the high watermark it has now
+ * (exactly-once protocol, 2.4), or 'timeout_ms' passed (VD_AGAIN). Thread: any but the loop. */
+enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
+                                     int timeout_ms, int64_t *end, struct vd_err *err) VD_MUST_CHECK;
+
+/* Read the header `vd-src` and all else of a librdkafka message into 'record', which borrows.
+ * Fails as vd_position_parse; the record is filled in nevertheless, without position. */
+struct vd_record;
+enum vd_status vd_record_from_message(const rd_kafka_message_t *message, struct vd_record *record,
+                                      struct vd_err *err) VD_MUST_CHECK;
+
+#endif

@@ -1,0 +1,24 @@
+/* Creation of the tables in table.h; core only. All tables of a node share one consumer without a
+ * group. */
+#ifndef VD_CORE_TABLE_FOLLOW_H
+#define VD_CORE_TABLE_FOLLOW_H
+
+#include "kafka.h"
+#include "table.h"
+
+struct vd_follower; /* the shared consumer */
+
+struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop, struct vd_log *log,
+                                    struct vd_metrics *metrics);
+
+/* The table of 'topic'; the same one for the same topic. Owned by the follower. */
+struct vd_table *vd_follower_table(struct vd_follower *follower, const char *topic);
+
+/* Begin reading all tables from their beginning; partition counts come from vd_topics_ensure. */
+void vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
+                       size_t count);
+
+/* Final; frees the tables. on_closed runs on the loop when the consumer is gone, or NULL. */
+void vd_follower_close(struct vd_follower *follower, void (*on_closed)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,96 @@
+/* The topology: an INI file checked against the option tables and the stages' descriptors. */
+#ifndef VD_CORE_TOPOLOGY_H
+#define VD_CORE_TOPOLOGY_H
+
+#include <stdbool.h>
+
+#include "ini.h"
+#include "kafka.h"
+#include "plugin.h"
+#include "web_server.h"
+
+/* Section [votingd]. */
+struct vd_daemon_conf {
+    char *application;        /* prefix of group and transactional ids */
+    char *plugin_path;
+    char *log_level;          /* error|warn|info|debug */
+    char *log_format;         /* text|json */
+    int64_t drain_timeout_ms; /* SIGTERM to exit, at the latest */
+};
+extern const struct vd_opt vd_daemon_opts[];
+
+/* Section [postgres]. */
+struct vd_postgres_conf {
+    char *conninfo; /* secret */
+};
+extern const struct vd_opt vd_postgres_opts[];
+
+/* The engine's own options of a [stage:NAME] section. */
+struct vd_stage_conf {
+    char *name;   /* of the section; not an option */
+    char *plugin; /* default: the section's name */
+    bool enabled;
+    char *dead; /* topic for dead letters; "" if the stage has no input */
+    struct {
+        int64_t records; /* most records of one batch */
+        int64_t wait_ms; /* how long the oldest record waits for a full batch */
+    } batch;
+    struct {
+        int64_t records; /* records buffered per node before partitions are paused */
+    } buffer;
+    struct {
+        int64_t min_ms, max_ms; /* backoff between attempts */
+    } retry;
+    /* not options: */
+    const struct vd_stage_desc *desc;
+    struct vd_ini *ini;          /* for the stage's own options */
+    struct vd_topic_conf **inputs, **outputs, **tables; /* by port index; NULL: not mapped */
+    struct vd_topic_conf *dead_topic;
+    const char *source; /* file and line of the section, for messages */
+    int line;
+};
+extern const struct vd_opt vd_stage_opts[];
+
+struct vd_topology {
+    struct vd_ini ini;
+    struct vd_daemon_conf daemon;
+    struct vd_kafka_conf kafka;
+    struct vd_postgres_conf postgres;
+    struct vd_web_conf web;
+    struct vd_topic_conf **topics; /* every topic that a port names */
+    size_t topic_count;
+    struct vd_stage_conf **stages; /* in the file's order, enabled ones on this node only */
+    size_t stage_count;
+    char *node; /* name of this node */
+    struct vd_plugins *plugins;
+};
+
+/* What the command line adds. */
+struct vd_topology_args {
+    const char *path;
+    const char *node; /* NULL: "main" */
+    const char *const *set;
+    size_t set_count;
+    const char *const *enable;
+    size_t enable_count;
+    const char *const *disable;
+    size_t disable_count;
+};
+
+/* Read, substitute and check everything without side effects. Every fault is printed by 'on_error'
+ * as FILE:LINE:COLUMN: message; the result then is VD_INVALID with a count in 'err'.
+ * Owns: the caller ends 'topology' (zeroed before) with vd_topology_fini in every case. */
+typedef void vd_topology_error_fn(void *arg, const char *line);
+enum vd_status vd_topology_load(struct vd_topology *topology, const struct vd_topology_args *args,
+                                vd_topology_error_fn *on_error, void *arg, struct vd_err *err)
+    VD_MUST_CHECK;
+void vd_topology_fini(struct vd_topology *topology);
+
+/* Fill the zeroed 'state' of a stage with its own options from the topology. */
+enum vd_status vd_topology_stage_state(const struct vd_stage_conf *conf, void *state,
+                                       struct vd_err *err) VD_MUST_CHECK;
+
+/* Tables for --describe: options, ports, defaults, ranges. NULL: the engine's own sections. */
+void vd_topology_describe(const struct vd_stage_desc *desc, struct vd_buf *out);
+
+#endif

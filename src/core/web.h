@@ -1,0 +1,95 @@
+/* HTTP and websocket server of a node, on civetweb. Handlers run on the loop; files and websocket
+ * frames are served by the server's own threads from what the loop has published. */
+#ifndef VD_CORE_WEB_H
+#define VD_CORE_WEB_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "buf.h"
+#include "err.h"
+
+struct vd_web;
+struct vd_web_socket; /* one websocket endpoint */
+
+struct vd_web_request {
+    const char *method;        /* "GET" */
+    const char *path;          /* decoded, begins with '/' */
+    const char *query;         /* as sent, "" if none; at most 1 KiB */
+    const char *if_none_match; /* "" if none */
+    const char *body;          /* at most 1 KiB; "" if none */
+    size_t body_len;
+};
+
+/* Filled in by the handler. Zeroed it is an empty 200. */
+struct vd_web_response {
+    int status;               /* 0: 200 */
+    const char *content_type; /* a literal; NULL: application/json */
+    char etag[64];            /* without quotes; "" for none: then Cache-Control is no-store */
+    const char *filename;     /* literal or state of the handler; sent as an attachment. NULL: none */
+    bool is_immutable;        /* may be cached for ever */
+    char location[256];       /* for a redirect or 410; "" for none */
+    struct vd_buf body;       /* taken by the server */
+};
+
+typedef void vd_web_handler_fn(void *arg, const struct vd_web_request *request,
+                               struct vd_web_response *response);
+
+/* Serve 'method' 'path' with 'handler', called on the loop; a path that ends in "/" followed by an
+ * asterisk matches everything below it. The client waits at most 2 s, then gets 503.
+ * Fails: VD_INVALID if the route is taken. */
+VD_API enum vd_status vd_web_route(struct vd_web *web, const char *method, const char *path,
+                                   vd_web_handler_fn *handler, void *arg, struct vd_err *err)
+    VD_MUST_CHECK;
+
+/* Serve bytes at 'path' from memory, gzipped where the client takes it, with an ETag. Copied. */
+VD_API enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
+                                  const void *bytes, size_t len, struct vd_err *err) VD_MUST_CHECK;
+
+/* Fill 'response' with status and {"error":{"code":CODE,"message":MESSAGE}}. */
+VD_API void vd_web_fail(struct vd_web_response *response, int status, const char *code,
+                        const char *format, ...) VD_PRINTF(4, 5);
+
+/* Value of one parameter of a query string, decoded. Owns: the caller frees it; NULL if absent. */
+VD_API char *vd_web_query_get(const char *query, const char *name);
+
+/* One picture, published to every client of an endpoint. All texts are copied once into frames. */
+struct vd_web_picture {
+    uint64_t seq;      /* of this picture */
+    uint64_t base;     /* the picture that 'delta' changes; used for clients that have just that */
+    const char *delta; /* JSON text; NULL: every client gets 'full' */
+    size_t delta_len;
+    const char *full; /* JSON text; may be NULL unless vd_web_socket_wants_full says so */
+    size_t full_len;
+};
+
+struct vd_web_socket_events {
+    /* A text frame of at most 1 KiB came; runs on the loop. Answer false to close with 1003. The
+     * members "ack" and "rate" are handled by core and do not arrive. */
+    bool (*on_text)(void *arg, const char *text, size_t len);
+    void *arg;
+};
+
+/* Open a websocket endpoint at 'path' that speaks 'subprotocol'.
+ * Owns: the web server; it ends with it. */
+VD_API enum vd_status vd_web_socket_new(struct vd_web *web, const char *path, const char *subprotocol,
+                                        const struct vd_web_socket_events *events,
+                                        struct vd_web_socket **socket, struct vd_err *err) VD_MUST_CHECK;
+
+/* The frame that every new client gets first, then the next picture in full. Copied. */
+VD_API void vd_web_socket_set_hello(struct vd_web_socket *socket, const char *text, size_t len);
+
+/* True while a client waits for a full picture (new, resynced or behind). */
+VD_API bool vd_web_socket_wants_full(const struct vd_web_socket *socket);
+
+/* Make 'picture' the newest: clients that have 'base' get the delta, the others the full one. Never
+ * blocks; a slow client skips pictures. */
+VD_API void vd_web_socket_publish(struct vd_web_socket *socket, const struct vd_web_picture *picture);
+
+/* Send a text that is no picture (a heartbeat) to every client that is not behind. Copied. */
+VD_API void vd_web_socket_beat(struct vd_web_socket *socket, const char *text, size_t len);
+
+VD_API size_t vd_web_socket_clients(const struct vd_web_socket *socket);
+
+#endif
