@@ -22,7 +22,8 @@ struct vd_opt {
     enum vd_opt_type type;
     size_t offset;       /* of the field in the structure */
     const char *def;     /* the default as it would be written; NULL: required */
-    double min, max;     /* of a number; both 0: no limit. Of a text: its length in bytes */
+    double min, max;     /* of a number; both 0: no limit; only max 0: no upper limit. Of a text: its
+                            length in bytes; its default may be "" nevertheless: not set */
     const char *choices; /* of a text: "text|json"; NULL: any */
     bool is_secret;      /* never printed or logged */
     const char *help;
@@ -47,7 +48,8 @@ struct vd_opt {
 /* Find an option by name; NULL if there is none. */
 VD_API const struct vd_opt *vd_opt_find(const struct vd_opt *opts, const char *name);
 
-/* Set every option that has a default. 'target' must be zeroed or hold earlier values. */
+/* Set every option that has a default. 'target' must be zeroed or hold earlier values. A default
+ * that is wrong itself aborts: vd_opt_check finds it first. */
 VD_API void vd_opt_defaults(const struct vd_opt *opts, void *target);
 
 /* Parse 'value' into the field of option 'name'.
@@ -56,13 +58,23 @@ VD_API void vd_opt_defaults(const struct vd_opt *opts, void *target);
 VD_API enum vd_status vd_opt_set(const struct vd_opt *opts, void *target, const char *name,
                                  const char *value, struct vd_err *err) VD_MUST_CHECK;
 
+/* Check a table that others wrote: names present, unique and of letters, digits, '_', '-', '.';
+ * known types; fields inside 'target_bytes'; defaults and choices that hold what they promise.
+ * Fails: VD_INVALID, naming option, fault and remedy. */
+VD_API enum vd_status vd_opt_check(const struct vd_opt *opts, size_t target_bytes,
+                                   struct vd_err *err) VD_MUST_CHECK;
+
 /* Format the present value of one option as it would be written; secrets as "***". */
 VD_API void vd_opt_format(const struct vd_opt *opt, const void *target, struct vd_buf *out);
 
 /* Free the texts that the table's fields own. */
 VD_API void vd_opt_fini(const struct vd_opt *opts, void *target);
 
-/* The candidate nearest to 'name' by edit distance, or NULL if none is near enough to be meant. */
+/* The values an option takes, in words: "1 to 60000", "text or json", "yes or no", "any text". */
+VD_API void vd_opt_range(const struct vd_opt *opt, struct vd_buf *out);
+
+/* The candidate nearest to 'name' by edit distance (insert, delete, replace, swap two neighbours; case
+ * counts nothing), or NULL if none is near enough to be meant. Names over 64 bytes match none. */
 VD_API const char *vd_nearest(const char *name, const char *const *candidates, size_t count);
 
 #endif
