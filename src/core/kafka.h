@@ -16,53 +16,61 @@
 /* Section [kafka]. Keys `client.*` go to librdkafka unchanged and are kept apart. */
 struct vd_kafka_conf {
     char *brokers;
-    int64_t partitions;  /* of a topic without its own number */
-    int64_t replication; /* likewise */
+    int64_t partitions;    /* of a topic without its own number */
+    int64_t replication;   /* likewise; 0: the broker's default */
     int64_t topic_wait_ms; /* how long to wait for the broker at the start before saying so */
     struct vd_kafka_prop {
         char *name, *value;
-    } *props; /* owned */
+    } * props; /* owned */
     size_t prop_count;
 };
 extern const struct vd_opt vd_kafka_opts[];
 
 /* Section [topic:NAME]. */
 struct vd_topic_conf {
-    char *name;           /* of the section; not an option */
-    int64_t partitions;   /* 0: the default of [kafka] on creation, any number on check */
-    int64_t replication;  /* 0: likewise */
-    char *cleanup;        /* delete | compact */
-    int64_t retention_ms; /* -1: for ever */
-    int64_t generation;   /* raised by hand when the topic is recreated */
-    int64_t segment_bytes; /* 0: the broker's default */
+    char *name;               /* of the section; not an option */
+    int64_t partitions;       /* 0: the default of [kafka] on creation, any number on check */
+    int64_t replication;      /* 0: likewise */
+    char *cleanup;            /* delete | compact */
+    int64_t retention_ms;     /* -1: for ever; 0: the broker's default on creation, any on check */
+    int64_t generation;       /* raised by hand when the topic is recreated */
+    int64_t segment_bytes;    /* 0: the broker's default */
     int32_t partitions_found; /* after vd_topics_ensure; not an option */
 };
 extern const struct vd_opt vd_topic_opts[];
 
 struct vd_kafka; /* one per node */
 
+/* 'conf', 'log' and 'metrics' are borrowed for its life. */
 struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *conf,
                               const char *application, const char *node, struct vd_log *log,
                               struct vd_metrics *metrics);
+
+/* Every client made from vd_kafka_client_conf is gone by then. Cancels vd_topics_ensure: on_done is
+ * not called any more. Blocks until its thread has noticed, a second at most. */
 void vd_kafka_free(struct vd_kafka *kafka);
 
 const char *vd_kafka_application(const struct vd_kafka *kafka);
 const char *vd_kafka_node(const struct vd_kafka *kafka);
 
-/* Check `client.*` names and values against librdkafka and against what the protocol fixes
- * (enable.auto.commit, isolation.level, transactional.id, group.instance.id ... may not be set). */
-enum vd_status vd_kafka_check_prop(const char *name, const char *value, struct vd_err *err)
-    VD_MUST_CHECK;
+/* Check `client.*` names (without that prefix) and values against librdkafka and against what the
+ * protocol fixes (enable.auto.commit, isolation.level, transactional.id, group.instance.id ... may
+ * not be set). */
+enum vd_status vd_kafka_check_prop(const char *name, const char *value,
+                                   struct vd_err *err) VD_MUST_CHECK;
 
 /* A configuration with brokers, client id, logging and `client.*` set. Pairs name, value follow,
- * ended by NULL; they win over client.*. Owns: the caller, or rd_kafka_new. Aborts where librdkafka
- * refuses one of our own values. Thread: any. */
+ * ended by NULL; they win over client.*. Its opaque is taken, the log needs it: pass your own with
+ * each message (RD_KAFKA_V_OPAQUE) or interceptor, and never call rd_kafka_conf_set_opaque.
+ * Owns: the caller, or rd_kafka_new. Aborts where librdkafka refuses one of our own values.
+ * Thread: any. */
 rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *first, ...)
     __attribute__((sentinel));
 
 /* Create missing topics and compare existing ones, in the background; on_done is called once on the
- * loop: err NULL, or what differs and how to mend it (VD_INVALID). While the broker is away it keeps
- * trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found. */
+ * loop: err NULL, or what differs and how to mend it (VD_INVALID). While the broker is away it
+ * keeps trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found.
+ */
 typedef void vd_topics_done_fn(void *arg, const struct vd_err *err);
 void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topics, size_t count,
                       vd_topics_done_fn *on_waiting, vd_topics_done_fn *on_done, void *arg);
@@ -81,7 +89,8 @@ enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, in
 /* Block until the last stable offset of a partition has reached the high watermark it has now
  * (exactly-once protocol, 2.4), or 'timeout_ms' passed (VD_AGAIN). Thread: any but the loop. */
 enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
-                                     int timeout_ms, int64_t *end, struct vd_err *err) VD_MUST_CHECK;
+                                     int timeout_ms, int64_t *end,
+                                     struct vd_err *err) VD_MUST_CHECK;
 
 /* Read the header `vd-src` and all else of a librdkafka message into 'record', which borrows.
  * Fails as vd_position_parse; the record is filled in nevertheless, without position. */
