@@ -1,1 +1,455 @@
-#include "err.h"
+/* Connection settings, librdkafka's log, and questions to the broker. */
+#include "kafka.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdarg.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "hash.h"
+#include "kafka_inside.h"
+
+#define CAUSE_QUIET_MS 5000  /* between two lines about one cause */
+#define ASK_PAUSE_MS 50      /* between two attempts at one question */
+#define SETTLE_PAUSE_MS 5    /* first pause between two looks at a partition's end, doubling ... */
+#define SETTLE_PAUSE_MAX 100 /* ... up to this */
+
+const struct vd_opt vd_kafka_opts[] = {
+    VD_OPT(struct vd_kafka_conf, brokers, .min = 1, .max = 4096,
+           .help = "host:port of one or more brokers, separated by commas"),
+    VD_OPT(struct vd_kafka_conf, partitions, .def = "1", .min = 1, .max = 10000,
+           .help = "partitions of a new topic that declares none"),
+    VD_OPT(struct vd_kafka_conf, replication, .def = "0", .min = 0, .max = 100,
+           .help = "replicas of a new topic that declares none; 0: the broker's default"),
+    VD_OPT(struct vd_kafka_conf, topic_wait_ms, .def = "5000", .min = 0, .max = 3600000,
+           .help = "how long a start waits for the brokers before it says so, in milliseconds"),
+    VD_OPT_END,
+};
+
+const struct vd_opt vd_topic_opts[] = {
+    VD_OPT(struct vd_topic_conf, partitions, .def = "0", .min = 0, .max = 10000,
+           .help = "number of partitions; 0: that of [kafka] when created, else any"),
+    VD_OPT(struct vd_topic_conf, replication, .def = "0", .min = 0, .max = 100,
+           .help = "number of replicas when created; 0: that of [kafka]"),
+    VD_OPT(struct vd_topic_conf, cleanup, .def = "delete", .choices = "delete|compact",
+           .help = "what the broker does with old records; a table needs compact"),
+    VD_OPT(struct vd_topic_conf, retention_ms, .def = "0", .min = -1, .max = 9e15,
+           .help = "how long records are kept, in milliseconds; -1: for ever, 0: not said"),
+    VD_OPT(struct vd_topic_conf, generation, .def = "0", .min = 0, .max = 32767,
+           .help = "raise it whenever the topic is deleted and created anew"),
+    VD_OPT(struct vd_topic_conf, segment_bytes, .def = "0", .min = 0, .max = 2147483647,
+           .help = "size of a log segment when created; 0: the broker's default"),
+    VD_OPT_END,
+};
+
+/* What a topology may not set, and why. */
+static const struct fixed {
+    const char *name, *reason;
+} fixed_props[] = {
+    {"bootstrap.servers", "set \"brokers\" in [kafka]"},
+    {"metadata.broker.list", "set \"brokers\" in [kafka]"},
+    {"client.id", "it is made of application and node"},
+    {"group.id", "it is made of application and stage"},
+    {"group.instance.id", "it is made of application, stage and node"},
+    {"transactional.id", "it is made of application, stage and node"},
+    {"enable.auto.commit", "offsets are committed in transactions only"},
+    {"enable.auto.offset.store", "offsets are committed in transactions only"},
+    {"auto.commit.interval.ms", "offsets are committed in transactions only"},
+    {"auto.commit.enable", "offsets are committed in transactions only"},
+    {"offset.store.method", "offsets are committed in transactions only"},
+    {"isolation.level", "stages read committed records only"},
+    {"auto.offset.reset", "start positions are explicit"},
+    {"enable.partition.eof", "the end of a partition tells that it is idle"},
+    {"partition.assignment.strategy", "it depends on the version of librdkafka"},
+    {"enable.idempotence", "every producer is idempotent"},
+    {"acks", "every producer is idempotent"},
+    {"request.required.acks", "every producer is idempotent"},
+    {"max.in.flight", "every producer is idempotent"},
+    {"max.in.flight.requests.per.connection", "every producer is idempotent"},
+    {"message.send.max.retries", "every producer is idempotent"},
+    {"retries", "every producer is idempotent"},
+    {"queuing.strategy", "every producer is idempotent"},
+    {"delivery.report.only.error", "a commit would wait for a poll"},
+    {"transaction.timeout.ms", "it bounds how long a dead node holds up readers"},
+    {"message.timeout.ms", "it is bounded by the transaction"},
+    {"delivery.timeout.ms", "it is bounded by the transaction"},
+    {"partitioner", "records go to the partition that Kafka's Java client picks"},
+    {"allow.auto.create.topics", "a wrong name must not create a topic"},
+    {"check.crcs", "damaged records must not be read"},
+    {"log.queue", "librdkafka's log is ours"},
+};
+
+static const struct fixed *find_fixed(const char *name)
+{
+    for (size_t i = 0; i < sizeof(fixed_props) / sizeof(fixed_props[0]); i++) {
+        if (strcmp(fixed_props[i].name, name) == 0) {
+            return &fixed_props[i];
+        }
+    }
+    return NULL;
+}
+
+static enum vd_status fail_unknown_prop(const char *name, struct vd_err *err)
+{
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    size_t words = 0;
+    const char **dump = rd_kafka_conf_dump(conf, &words);
+    const char **names = vd_alloc_array(words / 2 + 1, sizeof(*names));
+    const char *nearest;
+    enum vd_status status;
+
+    for (size_t i = 0; i + 1 < words; i += 2) {
+        names[i / 2] = dump[i];
+    }
+    nearest = vd_nearest(name, names, words / 2);
+    if (nearest != NULL) {
+        status = vd_fail(err, VD_INVALID,
+                         "property \"%s\": unknown to librdkafka %s; did you mean \"%s\"?", name,
+                         rd_kafka_version_str(), nearest);
+    } else {
+        status = vd_fail(err, VD_INVALID, "property \"%s\": unknown to librdkafka %s", name,
+                         rd_kafka_version_str());
+    }
+    free(names);
+    rd_kafka_conf_dump_free(dump, words);
+    rd_kafka_conf_destroy(conf);
+    return status;
+}
+
+enum vd_status vd_kafka_check_prop(const char *name, const char *value, struct vd_err *err)
+{
+    const struct fixed *fixed = find_fixed(name);
+    rd_kafka_conf_t *conf;
+    rd_kafka_conf_res_t result;
+    char text[512] = "";
+
+    if (fixed != NULL) {
+        return vd_fail(err, VD_INVALID, "property \"%s\": may not be set: %s", name, fixed->reason);
+    }
+    conf = rd_kafka_conf_new();
+    result = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
+    rd_kafka_conf_destroy(conf);
+    if (result == RD_KAFKA_CONF_OK) {
+        return VD_OK;
+    }
+    if (result == RD_KAFKA_CONF_UNKNOWN) {
+        return fail_unknown_prop(name, err);
+    }
+    return vd_fail(err, VD_INVALID, "property \"%s\": librdkafka refuses it: %s", name, text);
+}
+
+/* librdkafka's levels are syslog's. A broker that is away is no error of ours: clients reconnect by
+ * themselves, so only what it calls critical asks for a person. */
+static enum vd_log_level map_level(int level, const char *text)
+{
+    if (level < LOG_ERR) {
+        return VD_LOG_ERROR;
+    }
+    if (level > LOG_NOTICE || strstr(text, "will be ignored by this") != NULL) {
+        return VD_LOG_DEBUG; /* client.* goes to producers and consumers alike */
+    }
+    return level == LOG_NOTICE ? VD_LOG_INFO : VD_LOG_WARN;
+}
+
+/* The words of a complaint: without "[thrd:...]: " in front, counters and times. */
+static uint64_t hash_cause(const char *facility, const char *text)
+{
+    static const struct vd_hash_key key = {0};
+    const char *after = strstr(text, "(after ");
+    char words[256];
+    size_t len = 0;
+
+    for (; *facility != '\0' && len < sizeof(words) / 2; facility++) {
+        words[len++] = *facility;
+    }
+    if (text[0] == '[' && strstr(text, "]: ") != NULL) {
+        text = strstr(text, "]: ") + 3;
+    }
+    for (; *text != '\0' && text != after && len < sizeof(words); text++) {
+        if (*text < '0' || *text > '9') {
+            words[len++] = *text;
+        }
+    }
+    return vd_siphash(&key, words, len);
+}
+
+/* Returns: true if the line may be written; then *held_back is the number left out before it. */
+static bool take_turn(struct vd_kafka *kafka, uint64_t hash, int64_t *held_back)
+{
+    const int64_t now_ms = vd_mono_ns() / 1000000;
+    struct vd_kafka_cause *cause = &kafka->causes[0];
+    bool is_mine = true;
+
+    pthread_mutex_lock(&kafka->lock);
+    for (size_t i = 0; i < VD_KAFKA_CAUSES_MAX; i++) {
+        struct vd_kafka_cause *other = &kafka->causes[i];
+
+        if (other->hash == hash) {
+            cause = other;
+            break;
+        }
+        if (other->since_ms < cause->since_ms) {
+            cause = other;
+        }
+    }
+    if (cause->hash != hash) {
+        *cause = (struct vd_kafka_cause){.hash = hash};
+    } else if (now_ms - cause->since_ms < CAUSE_QUIET_MS) {
+        cause->held_back++;
+        is_mine = false;
+    }
+    if (is_mine) {
+        *held_back = cause->held_back;
+        cause->held_back = 0;
+        cause->since_ms = now_ms;
+    }
+    pthread_mutex_unlock(&kafka->lock);
+    return is_mine;
+}
+
+static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
+{
+    struct vd_kafka *kafka = rd_kafka_opaque(rk);
+    const enum vd_log_level ours = map_level(level, text);
+    int64_t held_back = 0;
+
+    if (!vd_log_is_enabled(ours)) {
+        return;
+    }
+    if (ours != VD_LOG_DEBUG && !take_turn(kafka, hash_cause(facility, text), &held_back)) {
+        vd_metric_add(kafka->lines_held_back, 1);
+        return;
+    }
+    if (held_back > 0) {
+        vd_log_write(kafka->log, ours, "%s: %s: %s (%" PRId64 " more of these held back)",
+                     rd_kafka_name(rk), facility, text, held_back);
+    } else {
+        vd_log_write(kafka->log, ours, "%s: %s: %s", rd_kafka_name(rk), facility, text);
+    }
+}
+
+/* librdkafka has logged it already and goes on by itself; what is fatal shows at the next call. */
+static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
+{
+    struct vd_kafka *kafka = opaque;
+
+    vd_metric_add(kafka->errors, 1);
+    vd_debug(kafka->log, "%s: %s: %s", rd_kafka_name(rk),
+             rd_kafka_err2name((rd_kafka_resp_err_t)error), reason);
+}
+
+struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *conf,
+                              const char *application, const char *node, struct vd_log *log,
+                              struct vd_metrics *metrics)
+{
+    struct vd_kafka *kafka = vd_alloc(sizeof(*kafka));
+
+    kafka->loop = loop;
+    kafka->conf = conf;
+    kafka->application = vd_strdup(application);
+    kafka->node = vd_strdup(node);
+    kafka->log = log;
+    kafka->errors = vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_errors_total", NULL,
+                                  "Errors that Kafka clients reported and recovered from.");
+    kafka->lines_held_back =
+        vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_log_lines_held_back_total", NULL,
+                      "Log lines of Kafka clients left out because they repeated themselves.");
+    pthread_mutex_init(&kafka->lock, NULL);
+    return kafka;
+}
+
+void vd_kafka_free(struct vd_kafka *kafka)
+{
+    if (kafka == NULL) {
+        return;
+    }
+    vd_topics_cancel(kafka);
+    for (size_t i = 0; i < 2; i++) {
+        if (kafka->probes[i] != NULL) {
+            rd_kafka_destroy_flags(kafka->probes[i], RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        }
+    }
+    pthread_mutex_destroy(&kafka->lock);
+    free(kafka->application);
+    free(kafka->node);
+    free(kafka);
+}
+
+const char *vd_kafka_application(const struct vd_kafka *kafka)
+{
+    return kafka->application;
+}
+
+const char *vd_kafka_node(const struct vd_kafka *kafka)
+{
+    return kafka->node;
+}
+
+static void set_prop(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+    char text[512] = "";
+    const rd_kafka_conf_res_t result = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
+
+    assert(result == RD_KAFKA_CONF_OK);
+    (void)result; /* only asserted */
+}
+
+rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *first, ...)
+{
+    struct vd_kafka *shared = (struct vd_kafka *)kafka; /* the counter is not part of its value */
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char *id = vd_format("%s.%s.%d", kafka->application, kafka->node,
+                         atomic_fetch_add(&shared->clients, 1) + 1);
+    va_list pairs;
+
+    set_prop(conf, "bootstrap.servers", kafka->conf->brokers);
+    set_prop(conf, "client.id", id);
+    set_prop(conf, "allow.auto.create.topics", "false");
+    set_prop(conf, "socket.nagle.disable", "true");
+    set_prop(conf, "socket.keepalive.enable", "true");
+    set_prop(conf, "reconnect.backoff.max.ms", "2000"); /* default 10 s: too long after an outage */
+    for (size_t i = 0; i < kafka->conf->prop_count; i++) {
+        set_prop(conf, kafka->conf->props[i].name, kafka->conf->props[i].value);
+    }
+    va_start(pairs, first);
+    for (const char *name = first; name != NULL; name = va_arg(pairs, const char *)) {
+        set_prop(conf, name, va_arg(pairs, const char *));
+    }
+    va_end(pairs);
+    rd_kafka_conf_set_opaque(conf, shared);
+    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_error_cb(conf, on_error);
+    free(id);
+    return conf;
+}
+
+static void pause_ms(int64_t ms)
+{
+    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)nanosleep(&time, NULL); /* woken early: the caller looks once more */
+}
+
+static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_err *err)
+{
+    rd_kafka_t *probe;
+    char text[512] = "";
+
+    pthread_mutex_lock(&kafka->lock);
+    probe = kafka->probes[committed];
+    if (probe == NULL) {
+        rd_kafka_conf_t *conf = vd_kafka_client_conf(
+            kafka, "isolation.level", committed ? "read_committed" : "read_uncommitted",
+            "enable.auto.commit", "false", "socket.timeout.ms", "10000", NULL);
+
+        probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+        if (probe == NULL) {
+            rd_kafka_conf_destroy(conf);
+            (void)vd_fail(err, VD_INVALID, "could not create a Kafka consumer: %s", text);
+        }
+        kafka->probes[committed] = probe;
+    }
+    pthread_mutex_unlock(&kafka->lock);
+    return probe;
+}
+
+/* One question. 2.0.2's rd_kafka_query_watermark_offsets may overrun its time-out by a minute;
+ * rd_kafka_offsets_for_times keeps it, asks with the handle's isolation level too, and takes the
+ * logical offsets for times. */
+static rd_kafka_resp_err_t ask_offset(rd_kafka_t *probe, const char *topic, int32_t partition,
+                                      int64_t which, int64_t deadline_ms, int64_t *offset)
+{
+    const int64_t left_ms = deadline_ms - vd_mono_ns() / 1000000;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, topic, partition);
+    rd_kafka_resp_err_t error;
+
+    at->offset = which;
+    error = rd_kafka_offsets_for_times(probe, list, left_ms < 1 ? 1 : (int)left_ms);
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        error = at->err;
+    }
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0) {
+        error = RD_KAFKA_RESP_ERR__NO_OFFSET;
+    }
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        *offset = at->offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return error;
+}
+
+enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
+                                   bool committed, int timeout_ms, int64_t *low, int64_t *end,
+                                   struct vd_err *err)
+{
+    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+    rd_kafka_t *probe = get_probe(kafka, committed, err);
+    rd_kafka_resp_err_t error;
+    int64_t first = 0;
+    int64_t last = 0;
+
+    if (probe == NULL) {
+        return VD_INVALID;
+    }
+    for (;;) {
+        error = low == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR
+                            : ask_offset(probe, topic, partition, RD_KAFKA_OFFSET_BEGINNING,
+                                         deadline_ms, &first);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            error = ask_offset(probe, topic, partition, RD_KAFKA_OFFSET_END, deadline_ms, &last);
+        }
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            break;
+        }
+        if (vd_mono_ns() / 1000000 + ASK_PAUSE_MS >= deadline_ms) {
+            return vd_fail(err, VD_FAILED,
+                           "could not ask for the end of \"%s\" partition %" PRId32 ": %s", topic,
+                           partition, rd_kafka_err2str(error));
+        }
+        pause_ms(ASK_PAUSE_MS); /* a leader moves, a broker is away: both pass */
+    }
+    if (low != NULL) {
+        *low = first;
+    }
+    *end = last;
+    return VD_OK;
+}
+
+enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
+                                     int timeout_ms, int64_t *end, struct vd_err *err)
+{
+    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+    int64_t pause = SETTLE_PAUSE_MS;
+    int64_t written = 0;
+    int64_t settled = 0;
+    int64_t left_ms;
+
+    if (vd_kafka_end_offset(kafka, topic, partition, false, timeout_ms, NULL, &written, err) !=
+        VD_OK) {
+        return vd_fail_in(err, "could not settle");
+    }
+    for (;;) {
+        left_ms = deadline_ms - vd_mono_ns() / 1000000;
+        if (left_ms <= 0) {
+            return vd_fail(err, VD_AGAIN,
+                           "\"%s\" partition %" PRId32
+                           " is not settled: readable up to offset %" PRId64
+                           ", written up to %" PRId64,
+                           topic, partition, settled, written);
+        }
+        if (vd_kafka_end_offset(kafka, topic, partition, true, (int)left_ms, NULL, &settled, err) !=
+            VD_OK) {
+            return vd_fail_in(err, "could not settle");
+        }
+        if (settled >= written) {
+            *end = written;
+            return VD_OK;
+        }
+        pause_ms(pause < left_ms ? pause : left_ms);
+        pause = pause * 2 < SETTLE_PAUSE_MAX ? pause * 2 : SETTLE_PAUSE_MAX;
+    }
+}
