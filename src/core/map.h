@@ -1,4 +1,5 @@
-/* A hash map from byte strings to pointers: open addressing, keys copied, no order promised. */
+/* A hash map from byte strings to pointers: open addressing, keys copied, no order promised. The
+ * hash is keyed anew in every process, so nobody outside can choose keys that collide. */
 #ifndef VD_CORE_MAP_H
 #define VD_CORE_MAP_H
 
@@ -8,7 +9,7 @@
 #include "err.h"
 
 struct vd_map_slot {
-    char *key; /* owned; NULL: free slot */
+    char *key; /* owned; NULL: free slot. A zero that key_len does not count ends it */
     uint32_t key_len;
     uint32_t hash;
     void *value;

@@ -10,7 +10,7 @@
 enum vd_metric_type {
     VD_COUNTER,
     VD_GAUGE,
-    VD_HISTOGRAM, /* of seconds: 0.5 ms doubling to 32 s */
+    VD_HISTOGRAM, /* of seconds: 0.5 ms doubling to 32.768 s */
 };
 
 struct vd_metrics; /* all of one node */
@@ -24,7 +24,7 @@ void vd_metrics_free(struct vd_metrics *metrics); /* and every series */
 VD_API struct vd_metric *vd_metric_get(struct vd_metrics *metrics, enum vd_metric_type type,
                                        const char *name, const char *labels, const char *help);
 
-/* Thread: any, all three. */
+/* Thread: any, all four. A counter only grows; a histogram is only observed. */
 VD_API void vd_metric_add(struct vd_metric *metric, int64_t amount);
 VD_API void vd_metric_set(struct vd_metric *metric, int64_t value);
 VD_API void vd_metric_observe(struct vd_metric *metric, double seconds);
