@@ -1,0 +1,235 @@
+/* Settings of Kafka clients, and questions to brokers that do not answer. */
+#include "kafka.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <netinet/in.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "loop_uv.h"
+
+#include "test.h"
+
+struct fixture {
+    struct vd_loop loop;
+    struct vd_kafka_conf conf;
+    struct vd_log *log;
+    struct vd_metrics *metrics;
+    struct vd_kafka *kafka;
+};
+
+static void fixture_init(struct fixture *at, const char *brokers)
+{
+    vd_loop_init(&at->loop);
+    vd_opt_defaults(vd_kafka_opts, &at->conf);
+    free(at->conf.brokers);
+    at->conf.brokers = strdup(brokers);
+    at->log = vd_log_new("kafka");
+    at->metrics = vd_metrics_new();
+    at->kafka = vd_kafka_new(&at->loop, &at->conf, "trial", "one", at->log, at->metrics);
+}
+
+static void fixture_fini(struct fixture *at)
+{
+    vd_kafka_free(at->kafka);
+    vd_metrics_free(at->metrics);
+    vd_log_free(at->log);
+    vd_opt_fini(vd_kafka_opts, &at->conf);
+    vd_loop_fini(&at->loop);
+}
+
+/* A port of this machine, listening (then the socket stays open and never answers) or closed. */
+static int take_port(int *fd)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t len = sizeof(address);
+
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    *fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(*fd >= 0);
+    assert_int_equal(bind(*fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(*fd, (struct sockaddr *)&address, &len), 0);
+    return ntohs(address.sin_port);
+}
+
+static void expect_prop(rd_kafka_conf_t *conf, const char *name, const char *wanted)
+{
+    char value[256];
+    size_t bytes = sizeof(value);
+
+    assert_int_equal(rd_kafka_conf_get(conf, name, value, &bytes), RD_KAFKA_CONF_OK);
+    assert_string_equal(value, wanted);
+}
+
+TEST(properties_that_are_wrong_or_fixed_are_refused_with_the_reason)
+{
+    static const struct {
+        const char *name, *value, *msg;
+    } wrong[] = {
+        {"fetch.wait.max.m", "20", "did you mean \"fetch.wait.max.ms\"?"},
+        {"zzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "1",
+         "property \"zzzzzzzzzzzzzzzzzzzzzzzzzzzzz\": unknown to librdkafka "},
+        {"linger.ms", "soon", "property \"linger.ms\": librdkafka refuses it: "},
+        {"socket.timeout.ms", "1", "property \"socket.timeout.ms\": librdkafka refuses it: "},
+        {"isolation.level", "read_committed",
+         "property \"isolation.level\": may not be set: stages read committed records only"},
+        {"bootstrap.servers", "b:9092",
+         "property \"bootstrap.servers\": may not be set: set \"brokers\" in [kafka]"},
+        {"transactional.id", "x",
+         "property \"transactional.id\": may not be set: it is made of application, stage and "
+         "node"},
+        {"group.instance.id", "x", "may not be set"},
+        {"enable.auto.commit", "true", "may not be set"},
+        {"auto.offset.reset", "latest", "may not be set"},
+        {"acks", "1", "may not be set"},
+        {"partitioner", "random", "may not be set"},
+        {"log_cb", "0x1", "property \"log_cb\": librdkafka refuses it: "},
+    };
+
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        struct vd_err err = {0};
+
+        assert_int_equal(vd_kafka_check_prop(wrong[i].name, wrong[i].value, &err), VD_INVALID);
+        if (strstr(err.msg, wrong[i].msg) == NULL) {
+            fail_msg("%s: got: %s", wrong[i].name, err.msg);
+        }
+    }
+}
+
+TEST(properties_for_one_kind_of_client_are_accepted)
+{
+    static const char *const right[][2] = {{"compression.type", "lz4"},
+                                           {"fetch.wait.max.ms", "20"},
+                                           {"security.protocol", "ssl"},
+                                           {"sasl.password", "secret"},
+                                           {"linger.ms", "2"}};
+
+    for (size_t i = 0; i < sizeof(right) / sizeof(right[0]); i++) {
+        struct vd_err err = {0};
+
+        assert_int_equal(vd_kafka_check_prop(right[i][0], right[i][1], &err), VD_OK);
+    }
+}
+
+TEST(a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_this_order)
+{
+    struct vd_kafka_prop props[] = {
+        {.name = (char *)"compression.type", .value = (char *)"lz4"},
+        {.name = (char *)"linger.ms", .value = (char *)"7"},
+        {.name = (char *)"reconnect.backoff.max.ms", .value = (char *)"3000"}};
+    struct fixture at = {0};
+    rd_kafka_conf_t *conf;
+
+    fixture_init(&at, "a:1,b:2");
+    at.conf.props = props;
+    at.conf.prop_count = sizeof(props) / sizeof(props[0]);
+    conf = vd_kafka_client_conf(at.kafka, "linger.ms", "0", "group.id", "g", NULL);
+    expect_prop(conf, "bootstrap.servers", "a:1,b:2");
+    expect_prop(conf, "client.id", "trial.one.1");
+    expect_prop(conf, "allow.auto.create.topics", "false");
+    expect_prop(conf, "socket.nagle.disable", "true");
+    expect_prop(conf, "compression.type", "lz4");
+    expect_prop(conf, "reconnect.backoff.max.ms", "3000");
+    expect_prop(conf, "linger.ms", "0");
+    expect_prop(conf, "group.id", "g");
+    rd_kafka_conf_destroy(conf);
+    conf = vd_kafka_client_conf(at.kafka, "log_level", "6", NULL);
+    expect_prop(conf, "client.id", "trial.one.2");
+    expect_prop(conf, "linger.ms", "7");
+    rd_kafka_conf_destroy(conf);
+    at.conf.prop_count = 0;
+    fixture_fini(&at);
+}
+
+TEST(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers)
+{
+    for (int is_listening = 0; is_listening < 2; is_listening++) {
+        struct fixture at = {0};
+        struct vd_err err = {0};
+        int64_t end = 42;
+        int64_t start_ns;
+        char brokers[32];
+        int fd;
+
+        snprintf(brokers, sizeof(brokers), "127.0.0.1:%d", take_port(&fd));
+        if (is_listening) {
+            assert_int_equal(listen(fd, 16), 0);
+        }
+        fixture_init(&at, brokers);
+        start_ns = vd_mono_ns();
+        assert_int_equal(vd_kafka_end_offset(at.kafka, "votes", 3, true, 300, NULL, &end, &err),
+                         VD_FAILED);
+        assert_true(vd_mono_ns() - start_ns < 2000000000);
+        assert_non_null(strstr(err.msg, "could not ask for the end of \"votes\" partition 3: "));
+        assert_int_equal(end, 42);
+        assert_int_equal(vd_kafka_wait_settled(at.kafka, "votes", 3, 100, &end, &err), VD_FAILED);
+        assert_non_null(strstr(err.msg, "could not settle: could not ask for the end of "));
+        fixture_fini(&at);
+        close(fd);
+    }
+}
+
+/* Standard error goes to a file meanwhile. */
+static size_t count_lines(FILE *file, const char *needle)
+{
+    char line[4096];
+    size_t count = 0;
+
+    rewind(file);
+    while (fgets(line, sizeof(line), file) != NULL) {
+        count += strstr(line, needle) != NULL;
+    }
+    return count;
+}
+
+TEST(many_clients_that_miss_their_broker_write_one_line_about_it)
+{
+    enum { CLIENTS = 6 };
+    const int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    FILE *file = tmpfile();
+    rd_kafka_t *clients[CLIENTS];
+    struct vd_metric *held_back;
+    struct fixture at = {0};
+    char brokers[32];
+    int fd;
+
+    assert_non_null(file);
+    snprintf(brokers, sizeof(brokers), "127.0.0.1:%d", take_port(&fd));
+    fixture_init(&at, brokers);
+    held_back =
+        vd_metric_get(at.metrics, VD_COUNTER, "votingd_kafka_log_lines_held_back_total", NULL, "");
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    for (size_t i = 0; i < CLIENTS; i++) {
+        char text[256];
+
+        clients[i] =
+            rd_kafka_new(RD_KAFKA_PRODUCER, vd_kafka_client_conf(at.kafka, "log_level", "6", NULL),
+                         text, sizeof(text));
+    }
+    for (int turns = 0; turns < 500 && vd_metric_value(held_back) < CLIENTS - 1; turns++) {
+        rd_kafka_poll(clients[turns % CLIENTS], 10);
+    }
+    for (size_t i = 0; i < CLIENTS; i++) {
+        rd_kafka_destroy(clients[i]);
+    }
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    assert_true(vd_metric_value(held_back) >= CLIENTS - 1);
+    assert_int_equal(count_lines(file, "Connection refused"), 1);
+    assert_int_equal(count_lines(file, "will be ignored"), 0);
+    fixture_fini(&at);
+    fclose(file);
+    close(saved);
+    close(fd);
+}
+
+RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_the_reason),
+          cmocka_unit_test(properties_for_one_kind_of_client_are_accepted),
+          cmocka_unit_test(
+              a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_this_order),
+          cmocka_unit_test(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers),
+          cmocka_unit_test(many_clients_that_miss_their_broker_write_one_line_about_it))
