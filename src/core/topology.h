@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-#include "ini.h"
+#include "ini_file.h"
 #include "kafka.h"
 #include "plugin.h"
 #include "web_server.h"
