@@ -1,1 +1,326 @@
+/* The dashboard stage: follows the published totals, counts what PostgreSQL holds, and shows one
+ * consistent picture of both to any number of browsers. It writes nothing. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "api.h"
+#include "counts.h"
+#include "feed.h"
+#include "page.h"
+#include "picture.h"
 #include "stage.h"
+#include "wire.h"
+
+#define BEAT_MS 5000  /* the page calls a feed late after 7.5 s without a frame */
+#define HEAL_MS 60000 /* a full picture to everyone, so that any client heals */
+#define HELLO_MS 1000 /* a new preload at most this often */
+
+struct dashboard;
+
+/* One followed table. */
+struct watch {
+    struct dashboard *dashboard;
+    enum feed_source source;
+    struct vd_table *table; /* NULL: not mapped */
+};
+
+struct dashboard {
+    /* options */
+    char *www;
+    char *title;
+    char *kind;
+    int64_t tick_ms;
+    int64_t count_ms;
+    int64_t quiet_ms;
+    int64_t rows_max;
+
+    struct vd_stage *stage;
+    struct wire_election election;
+    struct picture picture;
+    struct watch watches[FEED_SOURCES];
+    struct counts *counts; /* owned */
+    struct api api;
+    struct vd_web_socket *socket; /* the web server's */
+    struct vd_timer *tick;        /* owned */
+    enum wire_source source;      /* as it was last told */
+    uint64_t hello_seq;           /* the picture that the last hello was made from */
+    int64_t hello_at_ms;          /* loop time of the last hello, beat and full picture for all */
+    int64_t beat_at_ms;
+    int64_t heal_at_ms;
+    struct vd_metric *records;
+    struct vd_metric *invalid;
+    struct vd_metric *refused;
+    struct vd_metric *pictures;
+};
+
+static const struct vd_opt dashboard_opts[] = {
+    VD_OPT(struct dashboard, www, .def = VD_DATA_DIR "/www", .min = 1, .max = 4096,
+           .help = "the folder that holds the page"),
+    VD_OPT(struct dashboard, title, .def = "Real-time Election Dashboard", .min = 1, .max = 200,
+           .help = "the election's name, on top of the page"),
+    VD_OPT(struct dashboard, kind, .def = "simulated", .choices = "live|simulated|replay",
+           .help = "what the votes are; the page says so"),
+    VD_OPT(struct dashboard, tick_ms, .def = "50", .min = 16, .max = 5000,
+           .help = "at most one picture in this many milliseconds"),
+    VD_OPT(struct dashboard, count_ms, .def = "1000", .min = 100, .max = 3600000,
+           .help = "how often PostgreSQL is asked whether its counts moved, in milliseconds"),
+    VD_OPT(struct dashboard, quiet_ms, .def = "10000", .min = 1000, .max = 3600000,
+           .help = "without a changed total for this long, the feed is called quiet"),
+    VD_OPT(struct dashboard, rows_max, .def = "10000", .min = 100, .max = 1000000,
+           .help = "rows of one table at most; further groups are not shown"),
+    VD_OPT_END,
+};
+
+static const struct vd_port dashboard_tables[] = {
+    [FEED_CANDIDATES] = {.name = "candidates", .help = "names of the candidates"},
+    [FEED_CANDIDATE] = {.name = "candidate", .help = "votes per candidate"},
+    [FEED_STATE] = {.name = "state", .flags = VD_PORT_OPTIONAL, .help = "votes per state"},
+    [FEED_AGE] = {.name = "age", .flags = VD_PORT_OPTIONAL, .help = "votes per year of age"},
+    [FEED_AGE_GROUP] = {.name = "age_group",
+                        .flags = VD_PORT_OPTIONAL,
+                        .help = "votes per age group"},
+    [FEED_GENDER] = {.name = "gender", .flags = VD_PORT_OPTIONAL, .help = "votes per gender"},
+    [FEED_PARTY] = {.name = "party", .flags = VD_PORT_OPTIONAL, .help = "votes per party"},
+    [FEED_CITY] = {.name = "city", .flags = VD_PORT_OPTIONAL, .help = "votes per city"},
+    [FEED_STATE_CANDIDATE] = {.name = "state_candidate",
+                              .flags = VD_PORT_OPTIONAL,
+                              .help = "votes per state and candidate"},
+    [FEED_SOURCES] = VD_PORT_END,
+};
+
+static int64_t loop_ms(const struct dashboard *dashboard)
+{
+    return vd_loop_now_ms(vd_stage_loop(dashboard->stage));
+}
+
+/* How the feed is now. */
+static enum wire_source find_source(void *arg)
+{
+    const struct dashboard *dashboard = arg;
+    const struct picture_about *about = &dashboard->picture.about;
+
+    for (size_t i = 0; i < FEED_SOURCES; i++) {
+        const struct vd_table *table = dashboard->watches[i].table;
+
+        if (table != NULL && !vd_table_is_current(table)) {
+            return WIRE_WAITING;
+        }
+    }
+    if (about->changed_ms == 0) {
+        return WIRE_WAITING;
+    }
+    return vd_wall_ms() - about->changed_ms < dashboard->quiet_ms ? WIRE_ALIVE : WIRE_QUIET;
+}
+
+static void on_record(void *arg, const struct vd_record *record)
+{
+    struct watch *watch = arg;
+    struct dashboard *dashboard = watch->dashboard;
+    struct vd_err err = {0};
+
+    vd_metric_add(dashboard->records, 1);
+    if (feed_take(&dashboard->picture, watch->source, record, vd_wall_ms(), &err) != VD_OK) {
+        vd_metric_add(dashboard->invalid, 1);
+        vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
+                 dashboard_tables[watch->source].name, err.msg);
+    }
+}
+
+static void send_hello(struct dashboard *dashboard)
+{
+    VD_AUTO(buf) struct vd_buf hello = {0};
+
+    wire_hello(&hello, &dashboard->picture, picture_frame_last(&dashboard->picture),
+               &dashboard->election, vd_wall_ms());
+    vd_web_socket_set_hello(dashboard->socket, hello.data, hello.len);
+    dashboard->hello_seq = dashboard->picture.seq;
+    dashboard->hello_at_ms = loop_ms(dashboard);
+}
+
+/* Publish the newest picture; 'is_for_all': in full to everyone. */
+static void publish(struct dashboard *dashboard, bool is_for_all)
+{
+    VD_AUTO(buf) struct vd_buf delta = {0};
+    VD_AUTO(buf) struct vd_buf full = {0};
+    struct vd_web_picture picture = {
+        .seq = dashboard->picture.seq,
+        .base = dashboard->picture.seq - 1,
+    };
+
+    if (!is_for_all) {
+        wire_delta(&delta, &dashboard->picture, dashboard->source, vd_wall_ms());
+        picture.delta = delta.data;
+        picture.delta_len = delta.len;
+    }
+    if (is_for_all || vd_web_socket_wants_full(dashboard->socket)) {
+        wire_snapshot(&full, &dashboard->picture, picture_frame_last(&dashboard->picture),
+                      dashboard->source, vd_wall_ms());
+        picture.full = full.data;
+        picture.full_len = full.len;
+    }
+    vd_web_socket_publish(dashboard->socket, &picture);
+}
+
+static void beat(struct dashboard *dashboard)
+{
+    VD_AUTO(buf) struct vd_buf text = {0};
+
+    wire_beat(&text, &dashboard->picture, dashboard->source, vd_wall_ms());
+    vd_web_socket_beat(dashboard->socket, text.data, text.len);
+    dashboard->beat_at_ms = loop_ms(dashboard);
+}
+
+/* One look at everything that may have to be said. */
+static void tick(struct dashboard *dashboard)
+{
+    int64_t now_ms = loop_ms(dashboard);
+    enum wire_source source = find_source(dashboard);
+    bool is_news = source != dashboard->source;
+    bool is_new = picture_settle(&dashboard->picture);
+    bool is_heal = now_ms - dashboard->heal_at_ms >= HEAL_MS;
+
+    dashboard->source = source;
+    vd_metric_set(dashboard->refused, (int64_t)dashboard->picture.refused);
+    if (is_new) {
+        vd_metric_add(dashboard->pictures, 1);
+    }
+    if (vd_web_socket_clients(dashboard->socket) > 0 &&
+        (is_new || is_heal || vd_web_socket_wants_full(dashboard->socket))) {
+        publish(dashboard, is_heal);
+    }
+    if (is_heal) {
+        dashboard->heal_at_ms = now_ms;
+    }
+    if (dashboard->picture.texts_seq > dashboard->hello_seq &&
+        now_ms - dashboard->hello_at_ms >= HELLO_MS) {
+        send_hello(dashboard);
+    }
+    if (is_news || now_ms - dashboard->beat_at_ms >= BEAT_MS) {
+        beat(dashboard);
+    }
+}
+
+static void on_tick(void *arg)
+{
+    struct dashboard *dashboard = arg;
+
+    tick(dashboard);
+    vd_timer_start(dashboard->tick, dashboard->tick_ms);
+}
+
+/* Core takes "ack" and "rate"; "resync" is answered by the next tick, which core asks for a full
+ * picture. Anything else breaks the protocol. */
+static bool on_text(void *arg, const char *text, size_t len)
+{
+    static const char resync[] = "{\"type\":\"resync\"}";
+
+    return len == sizeof(resync) - 1 && memcmp(text, resync, len) == 0;
+}
+
+static enum vd_status dashboard_check(struct vd_stage *stage, void *state, struct vd_err *err)
+{
+    const struct dashboard *dashboard = state;
+
+    return page_check(dashboard->www, err);
+}
+
+static void begin_picture(struct dashboard *dashboard)
+{
+    uint64_t random = 0;
+    char epoch[PICTURE_EPOCH_BYTES];
+
+    if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != (ssize_t)sizeof(random)) {
+        random =
+            (uint64_t)vd_mono_ns() ^ ((uint64_t)vd_wall_ms() << 20); /* new is all it must be */
+    }
+    (void)snprintf(epoch, sizeof(epoch), "%016" PRIx64, random); /* 16 digits */
+    picture_init(&dashboard->picture, epoch, (uint32_t)dashboard->rows_max);
+    dashboard->election = (struct wire_election){
+        .id = "election",
+        .title = dashboard->title,
+        .kind = dashboard->kind,
+    };
+    dashboard->source = WIRE_WAITING;
+}
+
+static void get_metrics(struct dashboard *dashboard)
+{
+    struct vd_stage *stage = dashboard->stage;
+
+    dashboard->records = vd_stage_metric(stage, VD_COUNTER, "dashboard_records_total", NULL,
+                                         "Records read from the followed topics.");
+    dashboard->invalid = vd_stage_metric(stage, VD_COUNTER, "dashboard_invalid_total", NULL,
+                                         "Records that are not of their topic's form, left out.");
+    dashboard->refused = vd_stage_metric(stage, VD_GAUGE, "dashboard_refused_rows", NULL,
+                                         "Records left out because their table has rows_max rows.");
+    dashboard->pictures =
+        vd_stage_metric(stage, VD_COUNTER, "dashboard_pictures_total", NULL, "Pictures made.");
+}
+
+static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
+{
+    const struct vd_web_socket_events events = {.on_text = on_text, .arg = dashboard};
+    struct vd_web *web = vd_stage_web(dashboard->stage);
+
+    if (page_serve(web, dashboard->www, err) != VD_OK ||
+        api_serve(web, &dashboard->api, err) != VD_OK) {
+        return err->status;
+    }
+    return vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, &events, &dashboard->socket, err);
+}
+
+static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struct vd_err *err)
+{
+    struct dashboard *dashboard = state;
+
+    dashboard->stage = stage;
+    begin_picture(dashboard);
+    get_metrics(dashboard);
+    dashboard->api = (struct api){
+        .picture = &dashboard->picture,
+        .election = &dashboard->election,
+        .source = find_source,
+        .arg = dashboard,
+    };
+    if (serve(dashboard, err) != VD_OK) {
+        return err->status;
+    }
+    for (enum feed_source source = 0; source < FEED_SOURCES; source++) {
+        struct watch *watch = &dashboard->watches[source];
+
+        *watch = (struct watch){dashboard, source, vd_stage_table(stage, source)};
+        if (watch->table != NULL) {
+            vd_table_watch(watch->table, on_record, watch);
+        }
+    }
+    dashboard->counts = counts_new(stage, &dashboard->picture, dashboard->count_ms);
+    dashboard->tick = vd_timer_new(vd_stage_loop(stage), on_tick, dashboard);
+    dashboard->heal_at_ms = loop_ms(dashboard);
+    send_hello(dashboard);
+    vd_timer_start(dashboard->tick, dashboard->tick_ms);
+    return VD_OK;
+}
+
+static void dashboard_stop(struct vd_stage *stage, void *state)
+{
+    struct dashboard *dashboard = state;
+
+    vd_timer_close(dashboard->tick);
+    counts_free(vd_take(dashboard->counts));
+    picture_fini(&dashboard->picture);
+}
+
+static const struct vd_stage_desc dashboard_desc = {
+    VD_STAGE_HEAD,
+    .name = "dashboard",
+    .summary = "shows the published totals live to browsers",
+    .state_size = sizeof(struct dashboard),
+    .opts = dashboard_opts,
+    .tables = dashboard_tables,
+    .check = dashboard_check,
+    .start = dashboard_start,
+    .stop = dashboard_stop,
+};
+VD_STAGE_EXPORT(dashboard_desc)

@@ -1,0 +1,187 @@
+/* Routes, their parameters, and answers. */
+#include "api.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "loop.h"
+
+#define SNAPSHOT_PATH "/api/v1/snapshot"
+
+bool api_parse_point(const char *text, const char *epoch, uint64_t *seq, bool *is_known_form)
+{
+    const char *bar = strrchr(text, '-');
+    unsigned long long number = 0;
+    char *end = NULL;
+
+    *is_known_form = false;
+    if (bar == NULL || bar == text || bar[1] < '0' || bar[1] > '9' || strlen(bar + 1) > 16) {
+        return false;
+    }
+    number = strtoull(bar + 1, &end, 10); /* 16 digits cannot overflow */
+    if (*end != '\0') {
+        return false;
+    }
+    *is_known_form = true;
+    if ((size_t)(bar - text) != strlen(epoch) || memcmp(text, epoch, strlen(epoch)) != 0) {
+        return false;
+    }
+    *seq = number;
+    return true;
+}
+
+/* Unknown parameters are refused: a misspelt one must not be ignored. 'name' NULL: none allowed. */
+static bool has_only(const struct vd_web_request *request, const char *name,
+                     struct vd_web_response *response)
+{
+    const char *at = request->query;
+
+    while (*at != '\0') {
+        size_t len = strcspn(at, "&");
+        size_t name_len = strcspn(at, "=&");
+
+        if (len > 0 &&
+            (name == NULL || name_len != strlen(name) || strncmp(at, name, name_len) != 0)) {
+            vd_web_fail(response, 400, "unknown_parameter", "parameters known here: %s",
+                        name == NULL ? "none" : name);
+            return false;
+        }
+        at += len;
+        at += *at == '&' ? 1 : 0;
+    }
+    return true;
+}
+
+/* True, and 304, if the client holds what 'etag' names. */
+static bool is_held(const struct vd_web_request *request, struct vd_web_response *response)
+{
+    const char *found = strstr(request->if_none_match, response->etag);
+    size_t len = strlen(response->etag);
+
+    if (found == NULL || found == request->if_none_match || found[-1] != '"' || found[len] != '"') {
+        return false;
+    }
+    response->status = 304;
+    return true;
+}
+
+void api_version(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
+{
+    const struct api *api = arg;
+
+    if (has_only(request, NULL, response)) {
+        wire_version(&response->body, api->picture);
+    }
+}
+
+void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
+{
+    const struct api *api = arg;
+
+    if (!has_only(request, NULL, response)) {
+        return;
+    }
+    (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
+                   api->picture->texts_seq); /* fits: 16 characters and 20 digits */
+    if (!is_held(request, response)) {
+        wire_preload(&response->body, api->picture, picture_frame_last(api->picture),
+                     api->election);
+    }
+}
+
+void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
+{
+    const struct api *api = arg;
+
+    if (has_only(request, NULL, response)) {
+        wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
+                      api->source(api->arg), vd_wall_ms());
+    }
+}
+
+void api_snapshot_at(void *arg, const struct vd_web_request *request,
+                     struct vd_web_response *response)
+{
+    const struct api *api = arg;
+    const struct picture_frame *frame = NULL;
+    const char *point = strrchr(request->path, '/') + 1;
+    bool is_known_form = false;
+    uint64_t seq = 0;
+
+    if (!has_only(request, NULL, response)) {
+        return;
+    }
+    if (api_parse_point(point, api->picture->epoch, &seq, &is_known_form)) {
+        frame = picture_frame_at(api->picture, seq);
+    } else if (!is_known_form) {
+        vd_web_fail(response, 404, "not_found", "expected a picture as EPOCH-SEQ");
+        return;
+    }
+    if (frame == NULL) {
+        vd_web_fail(response, seq > api->picture->seq ? 404 : 410,
+                    seq > api->picture->seq ? "not_yet" : "gone",
+                    "only the last %d pictures are kept", PICTURE_KEPT);
+        (void)snprintf(response->location, sizeof(response->location), SNAPSHOT_PATH "/%s-%" PRIu64,
+                       api->picture->epoch, api->picture->seq); /* fits */
+        return;
+    }
+    (void)snprintf(response->etag, sizeof(response->etag), "s-%s-%" PRIu64, api->picture->epoch,
+                   seq); /* fits */
+    response->is_immutable = true;
+    if (!is_held(request, response)) {
+        /* A picture that is cacheable for ever says nothing of the moment it was asked for. */
+        wire_snapshot(&response->body, api->picture, frame,
+                      frame->about.changed_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,
+                      frame->about.received_ms);
+    }
+}
+
+void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
+{
+    const struct api *api = arg;
+    VD_AUTO(mem) char *since = vd_web_query_get(request->query, "since");
+    bool is_known_form = false;
+    uint64_t seq = 0;
+
+    if (!has_only(request, "since", response)) {
+        return;
+    }
+    if (since == NULL) {
+        vd_web_fail(response, 400, "missing_parameter", "expected since=EPOCH-SEQ");
+        return;
+    }
+    if (api_parse_point(since, api->picture->epoch, &seq, &is_known_form) &&
+        seq <= api->picture->seq) {
+        wire_changes(&response->body, api->picture, seq, WIRE_CHANGES_BYTES, api->source(api->arg),
+                     vd_wall_ms());
+    } else if (is_known_form) {
+        /* Another epoch: everything, and it says so by its type. */
+        wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
+                      api->source(api->arg), vd_wall_ms());
+    } else {
+        vd_web_fail(response, 400, "bad_parameter", "since: expected EPOCH-SEQ");
+    }
+}
+
+enum vd_status api_serve(struct vd_web *web, struct api *api, struct vd_err *err)
+{
+    static const struct {
+        const char *path;
+        vd_web_handler_fn *handler;
+    } routes[] = {
+        {"/api/v1/version", api_version}, {"/api/v1/preload", api_preload},
+        {SNAPSHOT_PATH, api_snapshot},    {SNAPSHOT_PATH "/*", api_snapshot_at},
+        {"/api/v1/changes", api_changes},
+    };
+
+    for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
+        if (vd_web_route(web, "GET", routes[i].path, routes[i].handler, api, err) != VD_OK) {
+            return err->status;
+        }
+    }
+    return VD_OK;
+}

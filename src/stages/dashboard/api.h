@@ -1,0 +1,31 @@
+/* The HTTP API under /api/v1, answered from settled pictures. */
+#ifndef VD_DASHBOARD_API_H
+#define VD_DASHBOARD_API_H
+
+#include <stdint.h>
+
+#include "err.h"
+#include "picture.h"
+#include "web.h"
+#include "wire.h"
+
+/* What the handlers read; borrowed, and outlives the routes. */
+struct api {
+    const struct picture *picture;
+    const struct wire_election *election;
+    enum wire_source (*source)(void *arg); /* how the feed is now */
+    void *arg;
+};
+
+/* Register every route.
+ * Fails: VD_INVALID if one is taken. */
+enum vd_status api_serve(struct vd_web *web, struct api *api, struct vd_err *err) VD_MUST_CHECK;
+
+/* The handlers, for tests; 'arg' is the struct api. */
+vd_web_handler_fn api_version, api_preload, api_snapshot, api_snapshot_at, api_changes;
+
+/* "EPOCH-SEQ" of 'epoch' itself. False for another epoch, or anything else; '*is_known_form' says
+ * which of the two. */
+bool api_parse_point(const char *text, const char *epoch, uint64_t *seq, bool *is_known_form);
+
+#endif

@@ -1,0 +1,57 @@
+/* The picture as JSON: the frames of the websocket's subprotocol votingd.v1 and the bodies of the
+ * API. Integers and texts only; every function appends one JSON object to 'out'. */
+#ifndef VD_DASHBOARD_WIRE_H
+#define VD_DASHBOARD_WIRE_H
+
+#include <stdint.h>
+
+#include "buf.h"
+#include "picture.h"
+
+#define WIRE_PROTOCOL "votingd.v1"
+#define WIRE_CHANGES_BYTES (1024 * 1024) /* of one answer to changes?since= */
+
+/* What is said of votes that do not come in. */
+enum wire_source {
+    WIRE_WAITING, /* the topics are not read to their end yet, or hold nothing */
+    WIRE_ALIVE,   /* a total changed lately */
+    WIRE_QUIET,   /* none did, but the feed is alive */
+    WIRE_SILENT,  /* the feed itself is gone; for nodes' own signs of life, once they give any */
+};
+
+/* What is said once. Borrowed texts. */
+struct wire_election {
+    const char *id;
+    const char *title;
+    const char *kind; /* live, simulated, replay */
+};
+
+const char *wire_source_name(enum wire_source source);
+
+/* {"elections": ..., "contests": ..., "tables": ...} with the rows of 'frame'. */
+void wire_preload(struct vd_buf *out, const struct picture *picture,
+                  const struct picture_frame *frame, const struct wire_election *election);
+
+void wire_hello(struct vd_buf *out, const struct picture *picture,
+                const struct picture_frame *frame, const struct wire_election *election,
+                int64_t now_ms);
+
+/* Every row of 'frame', with its texts. */
+void wire_snapshot(struct vd_buf *out, const struct picture *picture,
+                   const struct picture_frame *frame, enum wire_source source, int64_t now_ms);
+
+/* What the newest picture changed in the one before it. */
+void wire_delta(struct vd_buf *out, const struct picture *picture, enum wire_source source,
+                int64_t now_ms);
+
+void wire_beat(struct vd_buf *out, const struct picture *picture, enum wire_source source,
+               int64_t now_ms);
+
+void wire_version(struct vd_buf *out, const struct picture *picture);
+
+/* All rows that changed after picture 'since', of this epoch, in the order of their change, and
+ * where to ask on. More than 'bytes_max' is cut between two pictures, never inside one. */
+void wire_changes(struct vd_buf *out, const struct picture *picture, uint64_t since,
+                  size_t bytes_max, enum wire_source source, int64_t now_ms);
+
+#endif

@@ -1,0 +1,175 @@
+/* The frames of votingd.v1, word for word. */
+#include "dashboard/wire.h"
+
+#include <cjson/cJSON.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "test.h"
+
+static const struct wire_election election = {"election", "Night \"one\"", "simulated"};
+
+static void begin(struct picture *picture)
+{
+    uint32_t row = 0;
+
+    picture_init(picture, "e1", 1000);
+    row = picture_row(picture, PICTURE_CANDIDATE, "c1", 2);
+    picture_set_text(picture, PICTURE_CANDIDATE, row, TEXT_NAME, "<img onerror=x>\xff", 16);
+    (void)picture_count(picture, PICTURE_CANDIDATE, row, 7, 7);
+    row = picture_row(picture, PICTURE_STATE, "Ohio", 4);
+    (void)picture_count(picture, PICTURE_STATE, row, 7, 7);
+    picture->about.as_of_ms = 1000;
+    picture->about.received_ms = 1001;
+    picture->about.changed_ms = 1002;
+    (void)picture_settle(picture);
+}
+
+TEST(snapshot_holds_every_row_and_its_texts)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    wire_snapshot(&out, &picture, picture_frame_last(&picture), WIRE_ALIVE, 2000);
+    assert_string_equal(
+        vd_buf_text(&out),
+        "{\"type\":\"snapshot\",\"epoch\":\"e1\",\"seq\":2,\"now_ms\":2000,\"as_of_ms\":1000,"
+        "\"received_ms\":1001,\"changed_ms\":1002,\"status\":\"partial\",\"source\":\"alive\","
+        "\"database\":{\"state\":\"absent\",\"as_of_ms\":0},"
+        "\"add\":{\"totals\":[[0,\"all\"]],"
+        "\"candidate\":[[0,\"c1\",\"<img onerror=x>\xef\xbf\xbd\",null,null]],"
+        "\"state\":[[0,\"Ohio\"]]},"
+        "\"rows\":{\"totals\":[[0,null,null,null,7]],\"candidate\":[[0,7]],"
+        "\"state\":[[0,7,null]]}}");
+    picture_fini(&picture);
+}
+
+TEST(delta_holds_only_what_changed)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    (void)picture_set(&picture, PICTURE_STATE, 0, COLUMN_REGISTERED, 70);
+    (void)picture_settle(&picture);
+    wire_delta(&out, &picture, WIRE_QUIET, 2000);
+    assert_string_equal(
+        vd_buf_text(&out),
+        "{\"type\":\"delta\",\"epoch\":\"e1\",\"seq\":3,\"now_ms\":2000,\"base\":2,\"as_of_ms\":"
+        "1000,"
+        "\"received_ms\":1001,\"changed_ms\":1002,\"status\":\"partial\",\"source\":\"quiet\","
+        "\"database\":{\"state\":\"absent\",\"as_of_ms\":0},"
+        "\"add\":{},\"rows\":{\"state\":[[0,7,70]]}}");
+    picture_fini(&picture);
+}
+
+TEST(beat_and_version_are_short)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    wire_beat(&out, &picture, WIRE_WAITING, 2000);
+    assert_string_equal(
+        vd_buf_text(&out),
+        "{\"type\":\"beat\",\"epoch\":\"e1\",\"seq\":2,\"now_ms\":2000,\"source\":\"waiting\"}");
+    vd_buf_clear(&out);
+    wire_version(&out, &picture);
+    assert_string_equal(vd_buf_text(&out),
+                        "{\"epoch\":\"e1\",\"seq\":2,\"as_of_ms\":1000,\"status\":\"partial\"}");
+    picture_fini(&picture);
+}
+
+TEST(hello_names_tables_columns_and_rows)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+    cJSON *hello = NULL;
+    const cJSON *preload = NULL;
+    const cJSON *table = NULL;
+
+    begin(&picture);
+    wire_hello(&out, &picture, picture_frame_last(&picture), &election, 2000);
+    hello = cJSON_Parse(vd_buf_text(&out));
+    assert_non_null(hello);
+    assert_string_equal(cJSON_GetObjectItem(hello, "protocol")->valuestring, "votingd.v1");
+    preload = cJSON_GetObjectItem(hello, "preload");
+    assert_string_equal(
+        cJSON_GetObjectItem(cJSON_GetArrayItem(cJSON_GetObjectItem(preload, "elections"), 0),
+                            "name")
+            ->valuestring,
+        "Night \"one\"");
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(preload, "tables")), PICTURE_TABLES);
+    table = cJSON_GetObjectItem(cJSON_GetObjectItem(preload, "tables"), "state");
+    assert_string_equal(cJSON_GetArrayItem(cJSON_GetObjectItem(table, "columns"), 1)->valuestring,
+                        "registered");
+    assert_int_equal(
+        cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(preload, "rows"), "candidate")),
+        1);
+    cJSON_Delete(hello);
+    picture_fini(&picture);
+}
+
+TEST(changes_since_any_picture_are_absolute)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    for (int64_t i = 8; i < 60; i++) {
+        (void)picture_count(&picture, PICTURE_CANDIDATE, 0, i, i);
+        (void)picture_settle(&picture);
+    }
+    wire_changes(&out, &picture, 2, WIRE_CHANGES_BYTES, WIRE_ALIVE, 2000);
+    assert_non_null(strstr(vd_buf_text(&out), "\"next\":\"e1-54\",\"is_truncated\":false"));
+    assert_non_null(strstr(out.data, "\"add\":{},\"rows\":{\"totals\":[[0,null,null,null,59]],"
+                                     "\"candidate\":[[0,59]]}}"));
+    vd_buf_clear(&out);
+    wire_changes(&out, &picture, picture.seq, WIRE_CHANGES_BYTES, WIRE_ALIVE, 2000);
+    assert_non_null(strstr(vd_buf_text(&out), "\"add\":{},\"rows\":{}}"));
+    picture_fini(&picture);
+}
+
+TEST(long_changes_are_cut_between_pictures_and_end)
+{
+    struct picture picture;
+    uint64_t since = 1;
+    int answers = 0;
+    int rows = 0;
+
+    picture_init(&picture, "e1", 1000);
+    for (int i = 0; i < 200; i++) {
+        char city[16];
+        int len = snprintf(city, sizeof(city), "city %d", i);
+
+        (void)picture_row(&picture, PICTURE_CITY, city, (size_t)len);
+        (void)picture_settle(&picture);
+    }
+    while (since < picture.seq) {
+        VD_AUTO(buf) struct vd_buf out = {0};
+        cJSON *json = NULL;
+        const char *next = NULL;
+
+        wire_changes(&out, &picture, since, 4096, WIRE_ALIVE, 2000);
+        json = cJSON_Parse(vd_buf_text(&out));
+        assert_non_null(json);
+        rows += cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "rows"), "city"));
+        next = cJSON_GetObjectItem(json, "next")->valuestring;
+        assert_true(strtoull(next + 3, NULL, 10) > since);
+        since = strtoull(next + 3, NULL, 10);
+        cJSON_Delete(json);
+        answers++;
+    }
+    assert_int_equal(rows, 200);
+    assert_true(answers > 5);
+    picture_fini(&picture);
+}
+
+RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
+          cmocka_unit_test(delta_holds_only_what_changed),
+          cmocka_unit_test(beat_and_version_are_short),
+          cmocka_unit_test(hello_names_tables_columns_and_rows),
+          cmocka_unit_test(changes_since_any_picture_are_absolute),
+          cmocka_unit_test(long_changes_are_cut_between_pictures_and_end))
