@@ -1,1 +1,414 @@
-#include "err.h"
+/* The rounds of a stage (exactly-once protocol, 1.3): take records, let the stage work on them,
+ * hand the outcome to the producer, and begin again where a round came to nothing. */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "stage_impl.h"
+
+#define JOBS_MAX 2 /* commits with the producer: one runs, one waits */
+
+bool vd_cycle_is_idle(const struct vd_stage *stage)
+{
+    return stage->batches == NULL;
+}
+
+void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (stage->is_paused == is_paused || stage->part_count == 0) {
+        return;
+    }
+    list = rd_kafka_topic_partition_list_new((int)stage->part_count);
+    for (size_t i = 0; i < stage->part_count; i++) {
+        const struct vd_part *part = stage->parts[i];
+
+        rd_kafka_topic_partition_list_add(list, stage->conf->inputs[part->input]->name,
+                                          part->partition);
+    }
+    stage->is_paused = is_paused;
+    if (is_paused) {
+        vd_consumer_pause(stage->consumer, list);
+        vd_metric_add(stage->metrics.pauses, 1);
+    } else {
+        vd_consumer_resume(stage->consumer, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+/* Above the high mark stop fetching, below half of it go on. */
+static void check_pressure(struct vd_stage *stage)
+{
+    size_t high = (size_t)stage->conf->buffer.records;
+
+    stage->buffered = 0;
+    for (size_t i = 0; i < stage->part_count; i++) {
+        stage->buffered += stage->parts[i]->held_count;
+    }
+    if (stage->buffered >= high) {
+        vd_cycle_set_paused(stage, true);
+    } else if (stage->buffered < (high + 1) / 2) {
+        vd_cycle_set_paused(stage, false);
+    }
+}
+
+static void unlink_batch(struct vd_stage *stage, struct vd_batch *batch)
+{
+    struct vd_batch **at = &stage->batches;
+
+    while (*at != batch) {
+        at = &(*at)->next;
+    }
+    *at = batch->next;
+    if (stage->batches_end == &batch->next) {
+        stage->batches_end = at;
+    }
+}
+
+static void call_stage(struct vd_stage *stage, struct vd_batch *batch)
+{
+    *stage->batches_end = batch;
+    stage->batches_end = &batch->next;
+    stage->at_stage = batch;
+    vd_metric_add(stage->metrics.batches, 1);
+    if (batch->count == 0 && batch->span_count > 0) {
+        vd_batch_done(batch); /* nothing but dead letters: not the stage's business */
+        return;
+    }
+    stage->desc->batch(stage, stage->state, batch);
+}
+
+static bool can_offer(const struct vd_stage *stage)
+{
+    size_t jobs_max = (stage->desc->flags & VD_STAGE_SERIAL) != 0 ? 1 : JOBS_MAX;
+
+    return stage->life == VD_LIFE_RUNNING && stage->at_stage == NULL && !stage->is_rewinding &&
+           !stage->is_revoking && stage->trouble[0] == '\0' && stage->jobs < jobs_max &&
+           stage->desc->batch != NULL && !vd_timer_is_active(stage->retry);
+}
+
+/* Waiting records of one input, and how long the oldest has waited. */
+static size_t count_waiting(const struct vd_stage *stage, size_t input, int64_t *oldest_ms)
+{
+    size_t waiting = 0;
+
+    *oldest_ms = INT64_MAX;
+    for (size_t i = 0; i < stage->part_count; i++) {
+        const struct vd_part *part = stage->parts[i];
+
+        if (part->input == input && part->waiting > 0) {
+            waiting += part->waiting;
+            if (part->cursor->arrived_ms < *oldest_ms) {
+                *oldest_ms = part->cursor->arrived_ms;
+            }
+        }
+    }
+    return waiting;
+}
+
+/* Every partition gives its share, beginning with the one whose turn it is; what the others leave
+ * goes to those that have more. */
+static void offer_records(struct vd_stage *stage, size_t input, size_t waiting)
+{
+    struct vd_batch *batch = vd_batch_new(stage, input);
+    size_t limit = stage->batch_limit < waiting ? stage->batch_limit : waiting;
+    size_t left = limit;
+
+    for (size_t n = 0; n < stage->part_count && left > 0; n++) {
+        struct vd_part *part = stage->parts[(stage->next_part + n) % stage->part_count];
+        size_t share;
+
+        if (part->input != input || part->waiting == 0) {
+            continue;
+        }
+        share = (part->waiting * limit + waiting - 1) / waiting;
+        share = share < left ? share : left;
+        left -= share;
+        vd_batch_take(batch, part, share);
+    }
+    stage->next_part++;
+    call_stage(stage, batch);
+}
+
+static void offer_input(struct vd_stage *stage)
+{
+    int64_t now_ms = vd_loop_now_ms(stage->host->loop);
+    int64_t soonest_ms = INT64_MAX;
+
+    for (size_t input = 0; input < stage->input_count; input++) {
+        int64_t oldest_ms;
+        size_t waiting = count_waiting(stage, input, &oldest_ms);
+        int64_t due_ms;
+
+        if (waiting == 0) {
+            continue;
+        }
+        due_ms = oldest_ms + stage->conf->batch.wait_ms;
+        if (waiting >= stage->batch_limit || due_ms <= now_ms) {
+            offer_records(stage, input, waiting);
+            return;
+        }
+        soonest_ms = due_ms < soonest_ms ? due_ms : soonest_ms;
+    }
+    if (soonest_ms != INT64_MAX && !vd_timer_is_active(stage->wait)) {
+        vd_timer_start(stage->wait, soonest_ms - now_ms);
+    }
+}
+
+void vd_cycle_offer(struct vd_stage *stage)
+{
+    if (!can_offer(stage)) {
+        return;
+    }
+    if (stage->input_count > 0) {
+        offer_input(stage);
+    } else if (!stage->is_ended) {
+        call_stage(stage, vd_batch_new(stage, 0));
+    }
+}
+
+void vd_cycle_on_timer(void *arg)
+{
+    vd_cycle_offer(arg);
+}
+
+static struct vd_part *find_part(const struct vd_stage *stage, const rd_kafka_message_t *message)
+{
+    const char *topic = rd_kafka_topic_name(message->rkt);
+
+    for (size_t i = 0; i < stage->part_count; i++) {
+        struct vd_part *part = stage->parts[i];
+
+        if (part->partition == message->partition &&
+            strcmp(stage->conf->inputs[part->input]->name, topic) == 0) {
+            return part;
+        }
+    }
+    return NULL;
+}
+
+void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message)
+{
+    struct vd_stage *stage = arg;
+    struct vd_part *part = find_part(stage, message);
+    struct vd_err err = {0};
+    struct vd_held *held;
+    enum vd_status status;
+
+    if (part == NULL || message->offset < part->next_offset || stage->life != VD_LIFE_RUNNING) {
+        vd_metric_add(stage->metrics.dropped, 1);
+        rd_kafka_event_destroy(event);
+        return;
+    }
+    part->next_offset = message->offset + 1;
+    held = vd_part_push(part, event, vd_loop_now_ms(stage->host->loop));
+    status = vd_record_from_message(message, &held->record, &err);
+    vd_metric_add(stage->metrics.in, 1);
+    if (status == VD_INVALID) {
+        held->fault = vd_strdup(err.msg);
+    } else if (status != VD_OK) {
+        vd_stage_halt(stage, "%s[%d] offset %lld: %s", rd_kafka_topic_name(message->rkt),
+                      message->partition, (long long)message->offset, err.msg);
+        return;
+    }
+    if (++stage->buffered >= (size_t)stage->conf->buffer.records) {
+        vd_cycle_set_paused(stage, true);
+    }
+    vd_cycle_offer(stage);
+}
+
+/* Nothing of what was under way counts: begin again at the first record not committed. */
+static void finish_rewind(struct vd_stage *stage)
+{
+    if (!stage->is_rewinding || !vd_cycle_is_idle(stage)) {
+        return;
+    }
+    stage->is_rewinding = false;
+    for (size_t i = 0; i < stage->part_count; i++) {
+        vd_part_rewind(stage->parts[i]);
+    }
+    if (stage->desc->rewound != NULL) {
+        stage->desc->rewound(stage, stage->state);
+    }
+}
+
+void vd_cycle_rewind(struct vd_stage *stage)
+{
+    if (stage->txn != NULL) {
+        vd_txn_void(stage->txn, stage->run);
+    }
+    stage->run++;
+    stage->is_rewinding = true;
+    for (struct vd_batch *batch = stage->batches; batch != NULL; batch = batch->next) {
+        batch->is_void = true;
+    }
+}
+
+static void end_batch(struct vd_stage *stage, struct vd_batch *batch)
+{
+    unlink_batch(stage, batch);
+    vd_batch_free(batch);
+    finish_rewind(stage);
+    vd_rebalance_finish_revoke(stage);
+    vd_stage_continue_drain(stage);
+    vd_cycle_offer(stage);
+}
+
+static void back_off(struct vd_stage *stage)
+{
+    int64_t ms = stage->backoff_ms == 0 ? stage->conf->retry.min_ms : 2 * stage->backoff_ms;
+
+    stage->backoff_ms = ms < stage->conf->retry.max_ms ? ms : stage->conf->retry.max_ms;
+    vd_metric_add(stage->metrics.retries, 1);
+    vd_timer_start(stage->retry, stage->backoff_ms);
+}
+
+static void on_committed(struct vd_stage *stage, struct vd_batch *batch)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        struct vd_span *span = &batch->spans[i];
+
+        if (span->part->is_owned) {
+            vd_part_commit(span->part, span->end);
+            span->part->last_committed = span->last;
+        }
+    }
+    stage->attempts = 0;
+    stage->backoff_ms = 0;
+    if (stage->batch_limit < (size_t)stage->conf->batch.records) {
+        stage->batch_limit *= 2; /* past the bad record: grow again */
+    }
+    if (stage->batch_limit > (size_t)stage->conf->batch.records) {
+        stage->batch_limit = (size_t)stage->conf->batch.records;
+    }
+    vd_metric_observe(stage->metrics.commit, batch->job->seconds);
+    vd_stage_fail(stage, NULL);
+    check_pressure(stage);
+    if (stage->desc->committed != NULL) {
+        stage->desc->committed(stage, stage->state, batch);
+    }
+}
+
+void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
+{
+    struct vd_batch *batch = job->owner;
+
+    assert(stage->jobs > 0);
+    stage->jobs--;
+    if (job->outcome == VD_TXN_FENCED) {
+        stage->host->on_fenced(stage->host->arg, stage->conf->name, job->err.msg);
+    }
+    if (job->outcome == VD_TXN_DONE && !batch->is_void) {
+        on_committed(stage, batch);
+    } else if (!batch->is_void) {
+        if (stage->life == VD_LIFE_RUNNING) {
+            vd_warn(stage->log, "transaction of %zu records failed: %s; trying again", batch->count,
+                    job->err.msg);
+        }
+        stage->attempts++;
+        vd_stage_fail(stage, &job->err);
+        vd_cycle_rewind(stage);
+        back_off(stage);
+    }
+    end_batch(stage, batch);
+}
+
+static void submit(struct vd_stage *stage, struct vd_batch *batch)
+{
+    if (batch->span_count == 0 && batch->job->record_count == 0) {
+        /* A source had nothing to give this time: ask again in the next turn. */
+        vd_timer_start(stage->wait, 0);
+        end_batch(stage, batch);
+        return;
+    }
+    vd_batch_seal(batch);
+    stage->jobs++;
+    vd_txn_submit(stage->txn, batch->job);
+    vd_cycle_offer(stage);
+}
+
+static void put_back(struct vd_batch *batch)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        struct vd_span *span = &batch->spans[i];
+
+        if (span->part->is_owned) {
+            vd_part_put_back(span->part, span->first, span->count);
+        }
+    }
+}
+
+/* A stage has looked at a batch and could not do it; only this one, the newest, is put back. */
+static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const struct vd_err *err)
+{
+    if (err->status == VD_INVALID && batch->count == 1) {
+        vd_batch_bury(batch, 0, err->msg);
+        submit(stage, batch);
+        return;
+    }
+    put_back(batch);
+    if (err->status == VD_INVALID && batch->count > 1) {
+        stage->batch_limit = batch->count / 2;
+        vd_metric_add(stage->metrics.retries, 1);
+    } else {
+        stage->attempts++;
+        if (err->status == VD_AGAIN) {
+            stage->backoff_ms = 0;
+        }
+        if (stage->attempts == 1 || err->status == VD_FAILED) {
+            vd_warn(stage->log, "batch of %zu records failed (attempt %zu): %s; trying again",
+                    batch->count, stage->attempts, err->msg);
+        }
+        vd_stage_fail(stage, err);
+        back_off(stage);
+    }
+    end_batch(stage, batch);
+}
+
+static bool take_answer(struct vd_batch *batch)
+{
+    struct vd_stage *stage = batch->stage;
+
+    assert(!batch->is_answered && stage->at_stage == batch);
+    batch->is_answered = true;
+    stage->at_stage = NULL;
+    if (batch->is_void || (stage->life != VD_LIFE_RUNNING && stage->life != VD_LIFE_DRAINING)) {
+        end_batch(stage, batch);
+        return false;
+    }
+    return true;
+}
+
+void vd_batch_done(struct vd_batch *batch)
+{
+    if (take_answer(batch)) {
+        submit(batch->stage, batch);
+    }
+}
+
+void vd_batch_end(struct vd_batch *batch)
+{
+    struct vd_stage *stage = batch->stage;
+
+    if (!take_answer(batch)) {
+        return;
+    }
+    stage->is_ended = true;
+    submit(stage, batch);
+}
+
+void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err)
+{
+    assert(err->status != VD_OK);
+    if (take_answer(batch)) {
+        on_failed(batch->stage, batch, err);
+    }
+}
+
+void vd_stage_wake(struct vd_stage *stage)
+{
+    stage->is_ended = false;
+    vd_cycle_offer(stage);
+}

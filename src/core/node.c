@@ -1,1 +1,320 @@
-#include "err.h"
+/* The life of a node: start what the topology names, run the loop, drain, end. */
+#include "node.h"
+
+#include <libpq-fe.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "node_impl.h"
+
+#define TICK_MS 1000
+#define PUBLISHER_FLUSH_MS 2000
+#define CONNECT_TIMEOUT_MS 10000
+
+/* ---- the end ------------------------------------------------------------------------------ */
+
+/* Ends the process if the drain does not; a thread, because what hangs may be the loop itself. */
+static void *watch_deadline(void *arg)
+{
+    int64_t ms = *(int64_t *)arg;
+    struct timespec deadline = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
+    static const char text[] = "votingd: the drain did not end within drain_timeout_ms; ending "
+                               "now: nothing is lost, open work is repeated at the next start\n";
+    ssize_t written;
+
+    (void)nanosleep(&deadline, NULL); /* signals go to the main thread */
+    written = write(STDERR_FILENO, text, sizeof(text) - 1);
+    (void)written; /* nothing is left to do about it */
+    _exit(VD_EXIT_DEADLINE);
+}
+
+static void start_deadline(struct vd_node *node)
+{
+    sigset_t all;
+    sigset_t before;
+    pthread_t thread;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    if (pthread_create(&thread, NULL, watch_deadline, &node->topology->daemon.drain_timeout_ms) !=
+        0) {
+        vd_warn(node->log, "could not start the deadline of the drain; it may take longer");
+    } else {
+        pthread_detach(thread);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+static void close_signals(struct vd_node *node)
+{
+    if (!uv_is_closing((uv_handle_t *)&node->sigint)) {
+        uv_close((uv_handle_t *)&node->sigint, NULL);
+        uv_close((uv_handle_t *)&node->sigterm, NULL);
+    }
+}
+
+static void on_follower_closed(void *arg)
+{
+    struct vd_node *node = arg;
+
+    node->host.follower = NULL;
+    vd_web_close(vd_take(node->host.web));
+    vd_http_close(vd_take(node->host.http));
+    for (size_t i = 0; i < node->stage_count; i++) {
+        vd_stage_free(node->stages[i]);
+    }
+    node->stage_count = 0;
+    vd_timer_close(vd_take(node->tick));
+}
+
+static void on_publisher_closed(void *arg)
+{
+    struct vd_node *node = arg;
+
+    node->host.publisher = NULL;
+    vd_follower_close(node->host.follower, on_follower_closed, node);
+}
+
+static void on_stage_stopped(void *arg)
+{
+    struct vd_node *node = arg;
+
+    if (--node->stages_running == 0) {
+        vd_publisher_close(node->host.publisher, PUBLISHER_FLUSH_MS, on_publisher_closed, node);
+    }
+}
+
+/* Begin to end, once. A second signal now has its default effect and forces. */
+static void drain(struct vd_node *node, int exit_code)
+{
+    if (node->is_draining) {
+        return;
+    }
+    node->is_draining = true;
+    node->exit_code = exit_code;
+    close_signals(node);
+    start_deadline(node);
+    node->stages_running++; /* one for ourselves: stages may stop at once */
+    for (size_t i = 0; i < node->stage_count; i++) {
+        if (node->stages[i]->life != VD_LIFE_NEW) {
+            node->stages_running++;
+            vd_stage_drain(node->stages[i], on_stage_stopped, node);
+        }
+    }
+    on_stage_stopped(node);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct vd_node *node = signal->data;
+
+    vd_info(node->log, "%s: draining, at most %lld s; again to force",
+            number == SIGINT ? "SIGINT" : "SIGTERM",
+            (long long)node->topology->daemon.drain_timeout_ms / 1000);
+    drain(node, VD_EXIT_OK);
+}
+
+/* Another process has our name: it goes on, we end at once, as in a crash. */
+static void on_fenced(void *arg, const char *stage, const char *reason)
+{
+    struct vd_node *node = arg;
+
+    vd_error(node->log,
+             "stage \"%s\" was fenced: %s; ending, because two processes run as node "
+             "\"%s\"",
+             stage, reason, node->host.node);
+    _exit(VD_EXIT_FENCED);
+}
+
+/* ---- the start ---------------------------------------------------------------------------- */
+
+static void on_tick(void *arg)
+{
+    struct vd_node *node = arg;
+    int64_t now_ms = vd_loop_now_ms(&node->loop);
+
+    vd_metric_observe(node->loop_lag, (double)(now_ms - node->tick_due_ms) / 1000.0);
+    for (size_t i = 0; i < node->stage_count; i++) {
+        vd_stage_tick(node->stages[i]);
+    }
+    node->tick_due_ms = now_ms + TICK_MS;
+    vd_timer_start(node->tick, TICK_MS);
+}
+
+static void on_topics_waiting(void *arg, const struct vd_err *err)
+{
+    struct vd_node *node = arg;
+
+    (void)snprintf(node->waiting_for, sizeof(node->waiting_for), "%s", err->msg);
+    vd_warn(node->log, "waiting for Kafka: %s", err->msg);
+}
+
+static void on_topics_done(void *arg, const struct vd_err *failure)
+{
+    struct vd_node *node = arg;
+    struct vd_err err = {0};
+
+    node->waiting_for[0] = '\0';
+    if (node->is_draining) {
+        return;
+    }
+    if (failure != NULL) {
+        vd_error(node->log, "%s", failure->msg);
+        drain(node, VD_EXIT_CONFIG);
+        return;
+    }
+    node->has_topics = true;
+    vd_follower_start(node->host.follower, node->topology->topics, node->topology->topic_count);
+    for (size_t i = 0; i < node->stage_count; i++) {
+        if (vd_stage_run(node->stages[i], &err) != VD_OK) {
+            vd_error(node->log, "%s", err.msg);
+            drain(node, VD_EXIT_FAILURE);
+            return;
+        }
+    }
+    vd_info(node->log, "running: %zu stages, http://%s/", node->stage_count,
+            vd_web_address(node->host.web));
+}
+
+static void open_host(struct vd_node *node)
+{
+    struct vd_topology *topology = node->topology;
+    struct vd_host *host = &node->host;
+    struct vd_log *log = node->log;
+
+    host->loop = &node->loop;
+    host->metrics = vd_metrics_new();
+    host->application = topology->daemon.application;
+    host->node = topology->node;
+    host->conninfo = topology->postgres.conninfo;
+    host->on_fenced = on_fenced;
+    host->arg = node;
+    host->kafka = vd_kafka_new(&node->loop, &topology->kafka, host->application, host->node, log,
+                               host->metrics);
+    host->follower = vd_follower_new(host->kafka, &node->loop, log, host->metrics);
+    host->publisher = vd_publisher_new(host->kafka, &node->loop, log, host->metrics);
+    host->http = vd_http_new(&node->loop);
+    host->web = vd_web_new(&node->loop, &topology->web, log, host->metrics);
+}
+
+static enum vd_status open_stages(struct vd_node *node, struct vd_err *err)
+{
+    struct vd_topology *topology = node->topology;
+
+    node->stages = vd_alloc_array(topology->stage_count + 1, sizeof(struct vd_stage *));
+    for (size_t i = 0; i < topology->stage_count; i++) {
+        struct vd_stage *stage = vd_stage_open(topology->stages[i], &node->host, err);
+
+        if (stage == NULL) {
+            return err->status;
+        }
+        node->stages[node->stage_count++] = stage;
+        if (vd_stage_start(stage, err) != VD_OK) {
+            return err->status;
+        }
+    }
+    return VD_OK;
+}
+
+static void open_signals(struct vd_node *node)
+{
+    (void)signal(SIGPIPE, SIG_IGN); /* a closed socket is an error code, not an end */
+    uv_signal_init(&node->loop.uv, &node->sigint);
+    uv_signal_init(&node->loop.uv, &node->sigterm);
+    node->sigint.data = node;
+    node->sigterm.data = node;
+    uv_signal_start(&node->sigint, on_signal, SIGINT);
+    uv_signal_start(&node->sigterm, on_signal, SIGTERM);
+}
+
+static void start(struct vd_node *node)
+{
+    struct vd_err err = {0};
+
+    node->tick_due_ms = vd_loop_now_ms(&node->loop) + TICK_MS;
+    vd_timer_start(node->tick, TICK_MS);
+    if (vd_node_open_routes(node, &err) != VD_OK || open_stages(node, &err) != VD_OK ||
+        vd_web_start(node->host.web, &err) != VD_OK) {
+        vd_error(node->log, "%s", err.msg);
+        drain(node, VD_EXIT_FAILURE);
+        return;
+    }
+    vd_info(node->log, "listening on http://%s/", vd_web_address(node->host.web));
+    vd_topics_ensure(node->host.kafka, node->topology->topics, node->topology->topic_count,
+                     on_topics_waiting, on_topics_done, node);
+}
+
+static enum vd_log_level parse_level(const char *name)
+{
+    static const char *const names[] = {"error", "warn", "info", "debug"};
+    enum vd_log_level level = VD_LOG_ERROR;
+
+    while (level < VD_LOG_DEBUG && strcmp(names[level], name) != 0) {
+        level++;
+    }
+    return level; /* the option table allows no other name */
+}
+
+int vd_node_run(struct vd_topology *topology)
+{
+    struct vd_node *node = vd_alloc(sizeof(*node));
+    int exit_code;
+
+    vd_log_setup(parse_level(topology->daemon.log_level),
+                 strcmp(topology->daemon.log_format, "json") == 0 ? VD_LOG_JSON : VD_LOG_TEXT);
+    node->topology = topology;
+    node->log = vd_log_new("node");
+    vd_info(node->log, "votingd %s, node \"%s\", application \"%s\"", VD_VERSION, topology->node,
+            topology->daemon.application);
+    vd_loop_init(&node->loop);
+    open_signals(node);
+    open_host(node);
+    node->tick = vd_timer_new(&node->loop, on_tick, node);
+    start(node);
+    uv_run(&node->loop.uv, UV_RUN_DEFAULT);
+    vd_kafka_free(node->host.kafka);
+    vd_loop_fini(&node->loop);
+    vd_metrics_free(node->host.metrics);
+    vd_info(node->log, "stopped");
+    exit_code = node->exit_code;
+    vd_log_free(node->log);
+    free(node->stages);
+    free(node);
+    return exit_code;
+}
+
+enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err *err)
+{
+    struct vd_log *log = vd_log_new("check");
+    struct vd_loop loop;
+    struct vd_metrics *metrics = vd_metrics_new();
+    struct vd_kafka *kafka;
+    PGconn *database;
+    enum vd_status status;
+
+    vd_loop_init(&loop);
+    kafka = vd_kafka_new(&loop, &topology->kafka, topology->daemon.application, topology->node, log,
+                         metrics);
+    status =
+        vd_topics_compare(kafka, topology->topics, topology->topic_count, CONNECT_TIMEOUT_MS, err);
+    vd_kafka_free(kafka);
+    vd_loop_fini(&loop);
+    vd_metrics_free(metrics);
+    vd_log_free(log);
+    if (status != VD_OK) {
+        return status;
+    }
+    database = PQconnectdb(topology->postgres.conninfo);
+    if (PQstatus(database) != CONNECTION_OK) {
+        status = vd_fail(err, VD_FAILED, "could not connect to PostgreSQL: %s",
+                         PQerrorMessage(database));
+    }
+    PQfinish(database);
+    return status;
+}

@@ -11,15 +11,16 @@ struct vd_node;
 int vd_node_run(struct vd_topology *topology);
 
 /* Ask broker and database, create nothing: --check --connect. Errors go to standard error. */
-enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err *err) VD_MUST_CHECK;
+enum vd_status vd_node_check_connect(struct vd_topology *topology,
+                                     struct vd_err *err) VD_MUST_CHECK;
 
 enum vd_exit {
     VD_EXIT_OK = 0,
-    VD_EXIT_FAILURE = 1,    /* something outside failed for good, or a stage could not start */
-    VD_EXIT_USAGE = 2,      /* the command line is wrong */
-    VD_EXIT_CONFIG = 3,     /* the topology is wrong */
-    VD_EXIT_FENCED = 4,     /* another process runs under this node's name */
-    VD_EXIT_DEADLINE = 5,   /* the drain did not end in time; nothing is lost, work is repeated */
+    VD_EXIT_FAILURE = 1,  /* something outside failed for good, or a stage could not start */
+    VD_EXIT_USAGE = 2,    /* the command line is wrong */
+    VD_EXIT_CONFIG = 3,   /* the topology is wrong */
+    VD_EXIT_FENCED = 4,   /* another process runs under this node's name */
+    VD_EXIT_DEADLINE = 5, /* the drain did not end in time; nothing is lost, work is repeated */
 };
 
 #endif

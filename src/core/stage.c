@@ -1,1 +1,368 @@
-#include "err.h"
+/* The life of a stage, from its section in the topology to its last callback, and the engine's side
+ * of the plugin interface. */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "stage_impl.h"
+
+static size_t count_ports(const struct vd_port *ports)
+{
+    size_t count = 0;
+
+    while (ports != NULL && ports[count].name != NULL) {
+        count++;
+    }
+    return count;
+}
+
+static bool has_transactions(const struct vd_stage *stage)
+{
+    for (size_t i = 0; i < stage->output_count; i++) {
+        if ((stage->desc->outputs[i].flags & VD_PORT_PLAIN) == 0) {
+            return true;
+        }
+    }
+    return stage->input_count > 0;
+}
+
+/* The legal steps of a stage's life. */
+static bool is_step(enum vd_stage_life from, enum vd_stage_life to)
+{
+    switch (to) {
+    case VD_LIFE_STARTED:
+        return from == VD_LIFE_NEW;
+    case VD_LIFE_RUNNING:
+        return from == VD_LIFE_STARTED;
+    case VD_LIFE_HALTED:
+        return from == VD_LIFE_STARTED || from == VD_LIFE_RUNNING;
+    case VD_LIFE_DRAINING:
+        return from == VD_LIFE_STARTED || from == VD_LIFE_RUNNING || from == VD_LIFE_HALTED;
+    case VD_LIFE_CLOSING:
+        return from == VD_LIFE_DRAINING;
+    case VD_LIFE_STOPPED:
+        return from == VD_LIFE_CLOSING;
+    default:
+        return false;
+    }
+}
+
+void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life)
+{
+    static const char *const names[] = {"new",      "started", "running", "halted",
+                                        "draining", "closing", "stopped"};
+
+    assert(is_step(stage->life, life));
+    vd_debug(stage->log, "%s -> %s", names[stage->life], names[life]);
+    stage->life = life;
+}
+
+static void open_metrics(struct vd_stage *stage)
+{
+    stage->metrics.in = vd_stage_metric(stage, VD_COUNTER, "records_in_total", NULL,
+                                        "records read from the inputs");
+    stage->metrics.out =
+        vd_stage_metric(stage, VD_COUNTER, "records_out_total", NULL,
+                        "records emitted to the outputs, repeated attempts included");
+    stage->metrics.dead = vd_stage_metric(stage, VD_COUNTER, "dead_letters_total", NULL,
+                                          "records sent to the dead-letter topic");
+    stage->metrics.batches =
+        vd_stage_metric(stage, VD_COUNTER, "batches_total", NULL, "batches offered to the stage");
+    stage->metrics.retries = vd_stage_metric(stage, VD_COUNTER, "retries_total", NULL,
+                                             "batches or transactions begun again");
+    stage->metrics.commit = vd_stage_metric(stage, VD_HISTOGRAM, "commit_seconds", NULL,
+                                            "duration of one Kafka transaction, begin to commit");
+    stage->metrics.dropped = vd_stage_metric(stage, VD_COUNTER, "records_dropped_total", NULL,
+                                             "records of partitions not ours or already seen");
+    stage->metrics.buffered = vd_stage_metric(stage, VD_GAUGE, "records_buffered", NULL,
+                                              "records read and not yet committed");
+    stage->metrics.pauses = vd_stage_metric(stage, VD_COUNTER, "pauses_total", NULL,
+                                            "times that buffer.records was reached");
+    stage->metrics.recycled = vd_stage_metric(stage, VD_GAUGE, "producer_recycled", NULL,
+                                              "times the producer was replaced after a doubt");
+}
+
+struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd_host *host,
+                               struct vd_err *err)
+{
+    struct vd_stage *stage = vd_alloc(sizeof(*stage));
+    char *name = vd_format("stage.%s", conf->name);
+
+    stage->conf = conf;
+    stage->desc = conf->desc;
+    stage->host = host;
+    stage->log = vd_log_new(name);
+    free(name);
+    stage->state = vd_alloc(stage->desc->state_size > 0 ? stage->desc->state_size : 1);
+    stage->input_count = count_ports(stage->desc->inputs);
+    stage->output_count = count_ports(stage->desc->outputs);
+    stage->table_count = count_ports(stage->desc->tables);
+    stage->batches_end = &stage->batches;
+    stage->run = 1;
+    stage->batch_limit = (size_t)conf->batch.records;
+    stage->wait = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
+    stage->retry = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
+    stage->revoke_deadline = vd_timer_new(host->loop, vd_rebalance_on_deadline, stage);
+    open_metrics(stage);
+    if (vd_topology_stage_state(conf, stage->state, err) != VD_OK) {
+        vd_stage_free(stage);
+        return NULL;
+    }
+    return stage;
+}
+
+void vd_stage_free(struct vd_stage *stage)
+{
+    if (stage == NULL) {
+        return;
+    }
+    vd_timer_close(stage->wait);
+    vd_timer_close(stage->retry);
+    vd_timer_close(stage->revoke_deadline);
+    if (stage->desc->opts != NULL) {
+        vd_opt_fini(stage->desc->opts, stage->state);
+    }
+    free(stage->state);
+    free(stage->topics);
+    vd_log_free(stage->log);
+    free(stage);
+}
+
+enum vd_status vd_stage_start(struct vd_stage *stage, struct vd_err *err)
+{
+    if (stage->desc->start != NULL && stage->desc->start(stage, stage->state, err) != VD_OK) {
+        if (stage->desc->stop != NULL) {
+            stage->desc->stop(stage, stage->state);
+        }
+        return vd_fail_in(err, "%s:%d: stage \"%s\"", stage->conf->source, stage->conf->line,
+                          stage->conf->name);
+    }
+    vd_stage_set_life(stage, VD_LIFE_STARTED);
+    return VD_OK;
+}
+
+static void on_job(void *arg, struct vd_txn_job *job)
+{
+    struct vd_stage *stage = arg;
+
+    if (job->kind == VD_TXN_COMMIT) {
+        vd_cycle_on_job(stage, job);
+    } else {
+        vd_rebalance_on_takeover(stage, job);
+    }
+}
+
+static void on_fault(void *arg, const struct vd_err *err, bool is_fenced)
+{
+    struct vd_stage *stage = arg;
+
+    if (is_fenced) {
+        stage->host->on_fenced(stage->host->arg, stage->conf->name, err->msg);
+    }
+    vd_stage_halt(stage, "%s", err->msg);
+}
+
+static void open_txn(struct vd_stage *stage)
+{
+    const struct vd_host *host = stage->host;
+    /* A source has no group to fence it, so its id is the same on every node. */
+    char *id = stage->input_count > 0
+                   ? vd_format("%s.%s.%s", host->application, stage->conf->name, host->node)
+                   : vd_format("%s.%s", host->application, stage->conf->name);
+    struct vd_txn_conf conf = {.transactional_id = id, .on_done = on_job, .arg = stage};
+
+    stage->topics = vd_alloc_array(stage->output_count + 1, sizeof(char *));
+    for (size_t i = 0; i < stage->output_count; i++) {
+        /* An optional output that is left out keeps its index; nothing is sent there. */
+        stage->topics[i] =
+            stage->conf->outputs[i] != NULL ? stage->conf->outputs[i]->name : "unmapped";
+    }
+    stage->topic_count = stage->output_count;
+    if (stage->conf->dead_topic != NULL) {
+        stage->topics[stage->topic_count++] = stage->conf->dead_topic->name;
+    }
+    conf.topics = stage->topics;
+    conf.topic_count = stage->topic_count;
+    stage->txn = vd_txn_new(host->kafka, host->loop, &conf, stage->log);
+    free(id);
+}
+
+static enum vd_status open_consumer(struct vd_stage *stage, struct vd_err *err)
+{
+    const struct vd_host *host = stage->host;
+    const struct vd_consumer_events events = {.on_assign = vd_rebalance_on_assign,
+                                              .on_revoke = vd_rebalance_on_revoke,
+                                              .on_message = vd_cycle_on_message,
+                                              .on_fault = on_fault,
+                                              .arg = stage};
+    VD_AUTO(mem) char *group = vd_format("%s.%s", host->application, stage->conf->name);
+    VD_AUTO(mem) char *instance = vd_format("%s.%s", group, host->node);
+    VD_AUTO(mem) const char **topics = vd_alloc_array(stage->input_count, sizeof(char *));
+
+    for (size_t i = 0; i < stage->input_count; i++) {
+        topics[i] = stage->conf->inputs[i]->name;
+    }
+    if (vd_consumer_new(host->kafka, host->loop, group, instance, topics, stage->input_count,
+                        &events, stage->log, &stage->consumer, err) != VD_OK) {
+        return vd_fail_in(err, "stage \"%s\"", stage->conf->name);
+    }
+    vd_txn_set_consumer(stage->txn, vd_consumer_handle(stage->consumer));
+    return vd_consumer_start(stage->consumer, err);
+}
+
+enum vd_status vd_stage_run(struct vd_stage *stage, struct vd_err *err)
+{
+    if (stage->life != VD_LIFE_STARTED) {
+        return VD_OK; /* halted or draining already */
+    }
+    vd_stage_set_life(stage, VD_LIFE_RUNNING);
+    if (has_transactions(stage)) {
+        open_txn(stage);
+    }
+    if (stage->input_count > 0) {
+        return open_consumer(stage, err);
+    }
+    vd_cycle_offer(stage);
+    return VD_OK;
+}
+
+static void on_stopped(void *arg)
+{
+    struct vd_stage *stage = arg;
+
+    if (stage->desc->stop != NULL) {
+        stage->desc->stop(stage, stage->state);
+    }
+    vd_stage_set_life(stage, VD_LIFE_STOPPED);
+    stage->on_stopped(stage->stopped_arg);
+}
+
+static void on_consumer_closed(void *arg)
+{
+    struct vd_stage *stage = arg;
+
+    stage->consumer = NULL;
+    on_stopped(stage);
+}
+
+/* The producer asks the consumer for offsets, so it ends first. */
+static void on_txn_closed(void *arg)
+{
+    struct vd_stage *stage = arg;
+
+    stage->txn = NULL;
+    vd_rebalance_drop(stage);
+    if (stage->consumer != NULL) {
+        vd_consumer_close(stage->consumer, on_consumer_closed, stage);
+    } else {
+        on_stopped(stage);
+    }
+}
+
+void vd_stage_continue_drain(struct vd_stage *stage)
+{
+    if (stage->life != VD_LIFE_DRAINING || !vd_cycle_is_idle(stage)) {
+        return;
+    }
+    vd_stage_set_life(stage, VD_LIFE_CLOSING);
+    if (stage->txn != NULL) {
+        vd_txn_close(stage->txn, on_txn_closed, stage);
+    } else {
+        on_txn_closed(stage);
+    }
+}
+
+void vd_stage_drain(struct vd_stage *stage, void (*stopped)(void *arg), void *arg)
+{
+    stage->on_stopped = stopped;
+    stage->stopped_arg = arg;
+    vd_stage_set_life(stage, VD_LIFE_DRAINING);
+    if (stage->desc->drain != NULL) {
+        stage->desc->drain(stage, stage->state);
+    }
+    vd_stage_continue_drain(stage);
+}
+
+/* Consumer lag: what the broker has beyond what was committed, from the library's last answers. */
+static void update_lag(struct vd_stage *stage)
+{
+    for (size_t i = 0; i < stage->part_count; i++) {
+        const struct vd_part *part = stage->parts[i];
+        const char *topic = stage->conf->inputs[part->input]->name;
+        int64_t low = 0;
+        int64_t high = 0;
+        char labels[320];
+
+        if (rd_kafka_get_watermark_offsets(vd_consumer_handle(stage->consumer), topic,
+                                           part->partition, &low,
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            continue;
+        }
+        (void)snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%d\"", topic,
+                       part->partition); /* a topic has at most 249 characters */
+        vd_metric_set(vd_stage_metric(stage, VD_GAUGE, "consumer_lag", labels,
+                                      "records of the partition that are not yet committed"),
+                      high - part->next_offset + (int64_t)part->held_count);
+    }
+}
+
+void vd_stage_tick(struct vd_stage *stage)
+{
+    char text[256];
+
+    vd_metric_set(stage->metrics.buffered, (int64_t)stage->buffered);
+    if (stage->txn == NULL || stage->life == VD_LIFE_CLOSING) {
+        return;
+    }
+    vd_metric_set(stage->metrics.recycled, vd_txn_recycled(stage->txn));
+    if (stage->consumer != NULL) {
+        update_lag(stage);
+    }
+    if (vd_txn_is_waiting(stage->txn, text, sizeof(text))) {
+        struct vd_err err = {0};
+
+        (void)vd_fail(&err, VD_AGAIN, "waiting for Kafka: %s", text);
+        vd_stage_fail(stage, &err);
+        stage->is_txn_waiting = true;
+    } else if (stage->is_txn_waiting) {
+        stage->is_txn_waiting = false;
+        vd_stage_fail(stage, NULL);
+    }
+}
+
+void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
+{
+    if (stage->life == VD_LIFE_HALTED) {
+        return; /* the first reason stays */
+    }
+    if (err == NULL && stage->fault[0] != '\0') {
+        vd_info(stage->log, "works again");
+    } else if (err != NULL && stage->fault[0] == '\0') {
+        vd_warn(stage->log, "not ready: %s", err->msg);
+    }
+    (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
+}
+
+bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason)
+{
+    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
+        *reason = stage->fault[0] != '\0' ? stage->fault : stage->trouble;
+        return false;
+    }
+    if (stage->life != VD_LIFE_RUNNING) {
+        *reason = stage->life < VD_LIFE_RUNNING ? "starting" : "stopping";
+        return false;
+    }
+    if (stage->rebalance != NULL || stage->assign_next != NULL) {
+        *reason = "taking partitions over";
+        return false;
+    }
+    if (stage->consumer != NULL && stage->group == NULL) {
+        *reason = "joining the consumer group";
+        return false;
+    }
+    return true;
+}

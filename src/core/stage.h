@@ -6,7 +6,8 @@
  *
  * Life, every callback on the loop thread:
  *   check     options are set; no side effects; also run by --check
- *   start     open what is needed: timers, routes, watches. Must not block
+ *   start     open what is needed: timers, routes, watches. Must not block; the broker may be away,
+ *             so partition counts are not known yet
  *   assign    a partition is about to be read; answer with vd_assign_start, once
  *   batch     records of one input (none for a source); emit, then answer, once
  *   committed a batch that was answered "done" is durable, in the order they were answered
@@ -14,7 +15,7 @@
  *             whatever came from them
  *   revoke    a partition is no longer ours
  *   drain     no more batches will come; answer the one under way soon
- *   stop      free everything. The state itself is core's
+ *   stop      free everything; also called after a start that failed. The state itself is core's
  */
 #ifndef VD_CORE_STAGE_H
 #define VD_CORE_STAGE_H
@@ -53,9 +54,9 @@ struct vd_port {
     unsigned flags;
     const char *help;
 };
-#define VD_PORT_END                                                                                \
-    {                                                                                              \
-        .name = NULL                                                                               \
+#define VD_PORT_END  \
+    {                \
+        .name = NULL \
     }
 #define VD_PORT_OPTIONAL 0x1u /* the topology may leave it out */
 /* Output: at most one record per input record, always to the input's own partition number, carrying
@@ -76,8 +77,9 @@ struct vd_stage_desc {
     const char *name;
     const char *summary; /* one line, lower case */
     size_t state_size;
-    const struct vd_opt *opts;     /* of the state; NULL: none */
-    const struct vd_port *inputs;  /* NULL: none, then the stage is a source, or only follows tables */
+    const struct vd_opt *opts; /* of the state; NULL: none */
+    const struct vd_port
+        *inputs; /* NULL: none, then the stage is a source, or only follows tables */
     const struct vd_port *outputs; /* NULL: none */
     const struct vd_port *tables;  /* NULL: none */
     unsigned flags;
@@ -93,18 +95,18 @@ struct vd_stage_desc {
     void (*stop)(struct vd_stage *stage, void *state);
 };
 
-#define VD_STAGE_HEAD                                                                              \
-    .magic = VD_ABI_MAGIC, .abi_major = VD_ABI_MAJOR, .abi_minor = VD_ABI_MINOR,                   \
+#define VD_STAGE_HEAD                                                            \
+    .magic = VD_ABI_MAGIC, .abi_major = VD_ABI_MAJOR, .abi_minor = VD_ABI_MINOR, \
     .size = sizeof(struct vd_stage_desc)
 
 #define VD_STAGE_SYMBOL "vd_stage_describe"
 typedef const struct vd_stage_desc *vd_stage_describe_fn(void);
 
-#define VD_STAGE_EXPORT(descriptor)                                                                \
-    VD_API const struct vd_stage_desc *vd_stage_describe(void);                                    \
-    VD_API const struct vd_stage_desc *vd_stage_describe(void)                                     \
-    {                                                                                              \
-        return &(descriptor);                                                                      \
+#define VD_STAGE_EXPORT(descriptor)                             \
+    VD_API const struct vd_stage_desc *vd_stage_describe(void); \
+    VD_API const struct vd_stage_desc *vd_stage_describe(void)  \
+    {                                                           \
+        return &(descriptor);                                   \
     }
 
 /* ---- the instance ------------------------------------------------------------------------- */
@@ -119,7 +121,8 @@ VD_API const char *vd_stage_node(const struct vd_stage *stage);
 VD_API struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table);
 VD_API const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output);
 
-/* Number of partitions of the topic of an input or output. */
+/* Number of partitions of the topic of an input or output; 0 until the topics were found, that is
+ * in check and start. */
 VD_API int32_t vd_stage_input_partitions(const struct vd_stage *stage, size_t input);
 VD_API int32_t vd_stage_output_partitions(const struct vd_stage *stage, size_t output);
 
@@ -158,10 +161,10 @@ VD_API void vd_stage_set_tag(struct vd_stage *stage, const char *tag);
 VD_API int32_t vd_assign_partition(const struct vd_assign *assign);
 VD_API int64_t vd_assign_committed(const struct vd_assign *assign); /* VD_NO_OFFSET: none */
 VD_API int64_t vd_assign_last(const struct vd_assign *assign);      /* of the chained output */
-VD_API const char *vd_assign_tag(const struct vd_assign *assign);   /* "" without a commit of ours */
+VD_API const char *vd_assign_tag(const struct vd_assign *assign); /* "" without a commit of ours */
 
-/* Begin at 'offset' (VD_NO_OFFSET: at the beginning), with 'last' as the chain's last emitted source
- * offset. Answer later if need be; a revoked question is answered without effect. */
+/* Begin at 'offset' (VD_NO_OFFSET: at the beginning), with 'last' as the chain's last emitted
+ * source offset. Answer later if need be; a revoked question is answered without effect. */
 VD_API void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last);
 
 /* ---- batches ------------------------------------------------------------------------------ */
@@ -170,8 +173,8 @@ VD_API size_t vd_batch_input(const struct vd_batch *batch); /* index of the inpu
 VD_API size_t vd_batch_count(const struct vd_batch *batch); /* 0 for a source */
 VD_API const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i);
 
-#define VD_BY_KEY (-1)      /* partition: murmur2 of the key, as Kafka's Java client */
-#define VD_SAME (-2)        /* partition: that of the source record */
+#define VD_BY_KEY (-1)        /* partition: murmur2 of the key, as Kafka's Java client */
+#define VD_SAME (-2)          /* partition: that of the source record */
 #define VD_NO_SOURCE SIZE_MAX /* emitted by no record in particular */
 
 struct vd_msg {

@@ -1,1 +1,397 @@
-#include "err.h"
+/* The thread of a transactional producer, and the questions that only it may block on: what became
+ * of a doubtful commit, and what a predecessor left behind. */
+#include "txn.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "alloc.h"
+#include "producer.h"
+#include "queue.h"
+
+#define COMMITTED_TIMEOUT_MS 5000
+#define SETTLE_TIMEOUT_MS 30000 /* takeover.wait of the protocol; below max.poll.interval.ms */
+#define PAUSE_MS 200
+
+struct vd_txn {
+    struct vd_kafka *kafka;
+    struct vd_log *log;
+    struct vd_producer *producer;
+    struct vd_queue *done;
+    vd_txn_done_fn *on_done;
+    void *arg;
+    rd_kafka_t *consumer;
+    void (*on_closed)(void *arg);
+    void *closed_arg;
+    pthread_t thread;
+    pthread_mutex_t mutex; /* guards what follows */
+    pthread_cond_t wake;
+    struct vd_txn_job *jobs[VD_TXN_JOBS_MAX];
+    size_t job_count;
+    bool is_closing;
+    bool is_waiting;
+    char waiting_for[256];
+    uint64_t void_run; /* commits of this run and earlier ones are void */
+};
+
+struct vd_group *vd_group_ref(struct vd_group *group)
+{
+    atomic_fetch_add(&group->refs, 1);
+    return group;
+}
+
+void vd_group_unref(struct vd_group *group)
+{
+    if (group != NULL && atomic_fetch_sub(&group->refs, 1) == 1) {
+        rd_kafka_consumer_group_metadata_destroy(group->md);
+        free(group);
+    }
+}
+
+struct vd_txn_job *vd_txn_job_new(enum vd_txn_kind kind, void *owner)
+{
+    struct vd_txn_job *job = vd_alloc(sizeof(*job));
+
+    job->kind = kind;
+    job->owner = owner;
+    return job;
+}
+
+void vd_txn_job_free(struct vd_txn_job *job)
+{
+    if (job == NULL) {
+        return;
+    }
+    if (job->offsets != NULL) {
+        rd_kafka_topic_partition_list_destroy(job->offsets);
+    }
+    if (job->settle != NULL) {
+        rd_kafka_topic_partition_list_destroy(job->settle);
+    }
+    vd_group_unref(job->group);
+    vd_buf_fini(&job->arena);
+    free(job->records);
+    free(job->headers);
+    free(job);
+}
+
+static bool is_closing(struct vd_txn *txn)
+{
+    bool answer;
+
+    pthread_mutex_lock(&txn->mutex);
+    answer = txn->is_closing;
+    pthread_mutex_unlock(&txn->mutex);
+    return answer;
+}
+
+void vd_txn_void(struct vd_txn *txn, uint64_t run)
+{
+    pthread_mutex_lock(&txn->mutex);
+    if (txn->void_run < run) {
+        txn->void_run = run;
+    }
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+static bool is_void(struct vd_txn *txn, uint64_t run)
+{
+    bool answer;
+
+    pthread_mutex_lock(&txn->mutex);
+    answer = run <= txn->void_run;
+    pthread_mutex_unlock(&txn->mutex);
+    return answer;
+}
+
+static void set_waiting(struct vd_txn *txn, const char *reason)
+{
+    pthread_mutex_lock(&txn->mutex);
+    txn->is_waiting = reason != NULL;
+    (void)snprintf(txn->waiting_for, sizeof(txn->waiting_for), "%s", reason != NULL ? reason : "");
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes)
+{
+    bool answer;
+
+    pthread_mutex_lock(&txn->mutex);
+    answer = txn->is_waiting;
+    (void)snprintf(text, bytes, "%s", txn->waiting_for);
+    pthread_mutex_unlock(&txn->mutex);
+    return answer;
+}
+
+int64_t vd_txn_recycled(const struct vd_txn *txn)
+{
+    return vd_producer_recycled(txn->producer);
+}
+
+/* Wait a moment between two attempts, or until the thread shall end. */
+static void pause_thread(struct vd_txn *txn)
+{
+    struct timespec until;
+
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += PAUSE_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_mutex_lock(&txn->mutex);
+    if (!txn->is_closing) {
+        (void)pthread_cond_timedwait(&txn->wake, &txn->mutex, &until); /* early is as good */
+    }
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+/* Wait for the broker as long as it takes. Fails: VD_AGAIN when closing, VD_INVALID when fenced. */
+static enum vd_status wait_ready(struct vd_txn *txn, struct vd_err *err)
+{
+    enum vd_status status = vd_producer_ready(txn->producer, err);
+
+    while (status == VD_AGAIN && !is_closing(txn)) {
+        set_waiting(txn, err->msg);
+        pause_thread(txn);
+        status = vd_producer_ready(txn->producer, err);
+    }
+    set_waiting(txn, NULL);
+    return status;
+}
+
+/* The committed offsets of the job's partitions, as a list of our own; NULL when closing. The
+ * answer waits in the broker while a predecessor's transaction has offsets pending. */
+static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
+                                                      const rd_kafka_topic_partition_list_t *asked)
+{
+    char text[256];
+
+    for (;;) {
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(asked);
+        rd_kafka_resp_err_t code = rd_kafka_committed(txn->consumer, list, COMMITTED_TIMEOUT_MS);
+
+        for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+            code = list->elems[i].err;
+        }
+        if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            set_waiting(txn, NULL);
+            return list;
+        }
+        rd_kafka_topic_partition_list_destroy(list);
+        (void)snprintf(text, sizeof(text), "could not read committed offsets: %s",
+                       rd_kafka_err2str(code));
+        set_waiting(txn, text);
+        if (is_closing(txn)) {
+            return NULL;
+        }
+        pause_thread(txn);
+    }
+}
+
+/* A commit that did not answer "done" may have happened (1.3, step 6). The coordinator has settled
+ * it by now, so the group's offsets tell. */
+static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn_job *job)
+{
+    rd_kafka_topic_partition_list_t *now;
+    enum vd_txn_outcome outcome = VD_TXN_VOID;
+
+    if (job->offsets == NULL) {
+        return VD_TXN_VOID; /* a source reads its own progress */
+    }
+    now = ask_committed(txn, job->offsets);
+    if (now == NULL) {
+        return VD_TXN_VOID;
+    }
+    for (int i = 0; i < now->cnt; i++) {
+        if (now->elems[i].offset >= job->offsets->elems[i].offset) {
+            outcome = VD_TXN_DONE;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(now);
+    return outcome;
+}
+
+static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    struct vd_err again = {0};
+    enum vd_status status;
+
+    if (is_void(txn, job->run)) {
+        job->outcome = VD_TXN_VOID;
+        (void)vd_fail(&job->err, VD_AGAIN, "an earlier transaction of this run failed");
+        return;
+    }
+    status = wait_ready(txn, &job->err);
+    if (status == VD_OK && vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {
+        job->outcome = VD_TXN_DONE;
+        return;
+    }
+    if (status == VD_OK) {
+        vd_producer_recycle(txn->producer);
+        status = wait_ready(txn, &again);
+        job->outcome = status == VD_OK ? resolve_doubt(txn, job) : VD_TXN_VOID;
+    } else {
+        job->outcome = VD_TXN_VOID;
+    }
+    if (status == VD_INVALID) {
+        job->outcome = VD_TXN_FENCED;
+        job->err = again.status == VD_INVALID ? again : job->err;
+    }
+    if (job->outcome != VD_TXN_DONE) {
+        vd_txn_void(txn, job->run);
+    }
+}
+
+/* Wait until everything that the committed offsets stand for can be read (2.4): first the offsets,
+ * then the high watermark of every partition about to be read. */
+static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    rd_kafka_topic_partition_list_t *committed;
+
+    job->outcome = VD_TXN_VOID;
+    committed = ask_committed(txn, job->offsets);
+    if (committed == NULL) {
+        return;
+    }
+    rd_kafka_topic_partition_list_destroy(job->offsets);
+    job->offsets = committed;
+    for (int i = 0; job->settle != NULL && i < job->settle->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &job->settle->elems[i];
+        int64_t end;
+
+        while (vd_kafka_wait_settled(txn->kafka, at->topic, at->partition, SETTLE_TIMEOUT_MS, &end,
+                                     &job->err) != VD_OK) {
+            set_waiting(txn, job->err.msg);
+            if (is_closing(txn)) {
+                return;
+            }
+            vd_warn(txn->log, "takeover of partition %d waits: %s; trying again", at->partition,
+                    job->err.msg);
+            pause_thread(txn);
+        }
+        set_waiting(txn, NULL);
+    }
+    job->outcome = VD_TXN_DONE;
+}
+
+static struct vd_txn_job *take_job(struct vd_txn *txn)
+{
+    struct vd_txn_job *job = NULL;
+
+    pthread_mutex_lock(&txn->mutex);
+    while (txn->job_count == 0 && !txn->is_closing) {
+        pthread_cond_wait(&txn->wake, &txn->mutex);
+    }
+    if (txn->job_count > 0) {
+        job = txn->jobs[0];
+        txn->job_count--;
+        memmove(txn->jobs, txn->jobs + 1, txn->job_count * sizeof(struct vd_txn_job *));
+    }
+    pthread_mutex_unlock(&txn->mutex);
+    return job;
+}
+
+static void *run(void *arg)
+{
+    struct vd_txn *txn = arg;
+    struct vd_txn_job *job;
+    enum vd_status pushed;
+    struct vd_err err = {0};
+
+    /* Settles an old transaction of ours at once, before anybody waits for it. */
+    (void)wait_ready(txn, &err); /* the first job meets the same error */
+    while ((job = take_job(txn)) != NULL) {
+        if (job->kind == VD_TXN_COMMIT) {
+            run_commit(txn, job);
+        } else {
+            run_takeover(txn, job);
+        }
+        pushed = vd_queue_push(txn->done, job);
+        assert(pushed == VD_OK); /* it has room for all jobs there can be */
+    }
+    vd_producer_recycle(txn->producer);
+    pushed = vd_queue_push(txn->done, txn); /* the last item: the thread is done */
+    assert(pushed == VD_OK);
+    (void)pushed;
+    return NULL;
+}
+
+static void release_job(void *item)
+{
+    vd_txn_job_free(item);
+}
+
+static void on_thread_ended(struct vd_txn *txn)
+{
+    void (*on_closed)(void *arg) = txn->on_closed;
+    void *arg = txn->closed_arg;
+
+    pthread_join(txn->thread, NULL);
+    vd_queue_close(txn->done, release_job);
+    vd_producer_free(txn->producer);
+    pthread_cond_destroy(&txn->wake);
+    pthread_mutex_destroy(&txn->mutex);
+    free(txn);
+    if (on_closed != NULL) {
+        on_closed(arg);
+    }
+}
+
+static void on_item(void *arg, void *item)
+{
+    struct vd_txn *txn = arg;
+
+    if (item == txn) {
+        on_thread_ended(txn);
+    } else {
+        txn->on_done(txn->arg, item);
+    }
+}
+
+struct vd_txn *vd_txn_new(struct vd_kafka *kafka, struct vd_loop *loop,
+                          const struct vd_txn_conf *conf, struct vd_log *log)
+{
+    struct vd_txn *txn = vd_alloc(sizeof(*txn));
+    int error;
+
+    txn->kafka = kafka;
+    txn->log = log;
+    txn->on_done = conf->on_done;
+    txn->arg = conf->arg;
+    txn->producer =
+        vd_producer_new(kafka, conf->transactional_id, conf->topics, conf->topic_count, log);
+    txn->done = vd_queue_new(loop, VD_TXN_JOBS_MAX + 1, on_item, txn);
+    pthread_mutex_init(&txn->mutex, NULL);
+    pthread_cond_init(&txn->wake, NULL);
+    error = pthread_create(&txn->thread, NULL, run, txn);
+    assert(error == 0); /* as running out of memory: nothing can go on */
+    (void)error;
+    return txn;
+}
+
+void vd_txn_set_consumer(struct vd_txn *txn, rd_kafka_t *consumer)
+{
+    txn->consumer = consumer;
+}
+
+void vd_txn_submit(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    pthread_mutex_lock(&txn->mutex);
+    assert(txn->job_count < VD_TXN_JOBS_MAX && !txn->is_closing);
+    txn->jobs[txn->job_count++] = job;
+    pthread_cond_signal(&txn->wake);
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+void vd_txn_close(struct vd_txn *txn, void (*on_closed)(void *arg), void *arg)
+{
+    pthread_mutex_lock(&txn->mutex);
+    assert(!txn->is_closing);
+    txn->on_closed = on_closed;
+    txn->closed_arg = arg;
+    txn->is_closing = true;
+    pthread_cond_signal(&txn->wake);
+    pthread_mutex_unlock(&txn->mutex);
+}

@@ -1,0 +1,54 @@
+/* A member of a consumer group on the loop. It decides nothing: the stage's cycle assigns, pauses
+ * and keeps positions (exactly-once protocol, 1.3 and 1.4). */
+#ifndef VD_CORE_CONSUMER_H
+#define VD_CORE_CONSUMER_H
+
+#include "kafka.h"
+#include "txn.h"
+
+struct vd_consumer;
+
+struct vd_consumer_events {
+    /* Partitions were given to us; the library waits for vd_consumer_assign. 'parts' is borrowed.
+     */
+    void (*on_assign)(void *arg, const rd_kafka_topic_partition_list_t *parts);
+    /* All partitions are to be given up; the library waits for vd_consumer_unassign. 'is_lost':
+     * they already belong to somebody else. */
+    void (*on_revoke)(void *arg, bool is_lost);
+    /* One record. Owns: 'event' is the receiver's, which destroys it; 'message' lives in it. */
+    void (*on_message)(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
+    /* A fault of the whole member (VD_INVALID: for good, such as a fenced instance id), or of a
+     * partition (a position outside the log). Faults of the network are only logged. */
+    void (*on_fault)(void *arg, const struct vd_err *err, bool is_fenced);
+    void *arg;
+};
+
+/* Join 'group' as static member 'instance' for 'topics'. Owns: the caller, who ends it with
+ * vd_consumer_close. Fails: VD_INVALID where librdkafka refuses the settings. */
+enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop, const char *group,
+                               const char *instance, const char *const *topics, size_t count,
+                               const struct vd_consumer_events *events, struct vd_log *log,
+                               struct vd_consumer **consumer, struct vd_err *err) VD_MUST_CHECK;
+
+/* Begin joining. */
+enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *err) VD_MUST_CHECK;
+
+/* For committed offsets, asked on another thread. Borrowed. */
+rd_kafka_t *vd_consumer_handle(struct vd_consumer *consumer);
+
+/* Accept an assignment with explicit start offsets and take the snapshot of the group's metadata
+ * that its batches will carry. Owns: *group is the caller's. Fails: VD_AGAIN: the membership is
+ * gone again; another assignment follows. */
+enum vd_status vd_consumer_assign(struct vd_consumer *consumer,
+                                  const rd_kafka_topic_partition_list_t *parts,
+                                  struct vd_group **group, struct vd_err *err) VD_MUST_CHECK;
+void vd_consumer_unassign(struct vd_consumer *consumer);
+
+void vd_consumer_pause(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts);
+void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts);
+
+/* Leave: a last on_revoke may come; on_closed is called on the loop when the member is gone and its
+ * memory with it. */
+void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg), void *arg);
+
+#endif

@@ -1,0 +1,34 @@
+/* A node as its parts see it; core only. node.c holds its life, node_http.c what it says of itself.
+ */
+#ifndef VD_CORE_NODE_IMPL_H
+#define VD_CORE_NODE_IMPL_H
+
+#include "loop_uv.h"
+#include "node.h"
+#include "stage_impl.h"
+
+struct vd_node {
+    struct vd_loop loop;
+    struct vd_topology *topology;
+    struct vd_host host;
+    struct vd_log *log;
+    struct vd_stage **stages;
+    size_t stage_count;    /* opened */
+    size_t stages_running; /* started and not yet stopped */
+    uv_signal_t sigint, sigterm;
+    struct vd_timer *tick;
+    int64_t tick_due_ms; /* when the tick should have run: the loop's lag */
+    bool has_topics;     /* found or made */
+    bool is_draining;
+    char waiting_for[VD_ERR_MSG_BYTES]; /* why the topics are not there yet; "": nothing */
+    int exit_code;
+    struct vd_metric *loop_lag, *resident, *cpu;
+};
+
+/* Routes /metrics, /healthz and /readyz. */
+enum vd_status vd_node_open_routes(struct vd_node *node, struct vd_err *err) VD_MUST_CHECK;
+
+/* Gauges of the process: memory, CPU time. */
+void vd_node_update_process(struct vd_node *node);
+
+#endif

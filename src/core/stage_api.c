@@ -1,0 +1,157 @@
+/* What a stage may ask of the engine and tell it; the calls of stage.h that need no decision. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "stage_impl.h"
+
+struct vd_log *vd_stage_log(const struct vd_stage *stage)
+{
+    return stage->log;
+}
+
+struct vd_loop *vd_stage_loop(const struct vd_stage *stage)
+{
+    return stage->host->loop;
+}
+
+const char *vd_stage_name(const struct vd_stage *stage)
+{
+    return stage->conf->name;
+}
+
+const char *vd_stage_node(const struct vd_stage *stage)
+{
+    return stage->host->node;
+}
+
+struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table)
+{
+    const struct vd_topic_conf *topic = stage->conf->tables[table];
+
+    return topic == NULL ? NULL : vd_follower_table(stage->host->follower, topic->name);
+}
+
+const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output)
+{
+    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+
+    return topic == NULL ? NULL : topic->name;
+}
+
+int32_t vd_stage_input_partitions(const struct vd_stage *stage, size_t input)
+{
+    const struct vd_topic_conf *topic = stage->conf->inputs[input];
+
+    return topic == NULL ? 0 : topic->partitions_found;
+}
+
+int32_t vd_stage_output_partitions(const struct vd_stage *stage, size_t output)
+{
+    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+
+    return topic == NULL ? 0 : topic->partitions_found;
+}
+
+int16_t vd_stage_input_generation(const struct vd_stage *stage, size_t input)
+{
+    const struct vd_topic_conf *topic = stage->conf->inputs[input];
+
+    return topic == NULL ? 0 : (int16_t)topic->generation;
+}
+
+bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
+{
+    for (size_t i = 0; i < stage->part_count; i++) {
+        if (stage->parts[i]->input == 0 && stage->parts[i]->partition == partition) {
+            return true;
+        }
+    }
+    return false;
+}
+
+struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
+                          const struct vd_pg_events *events)
+{
+    return vd_pg_new(stage->host->loop, stage->host->conninfo, session_sql, stage->log, events);
+}
+
+struct vd_http *vd_stage_http(const struct vd_stage *stage)
+{
+    return stage->host->http;
+}
+
+struct vd_web *vd_stage_web(const struct vd_stage *stage)
+{
+    return stage->host->web;
+}
+
+struct vd_metric *vd_stage_metric(struct vd_stage *stage, enum vd_metric_type type,
+                                  const char *name, const char *labels, const char *help)
+{
+    VD_AUTO(mem) char *full = vd_format("votingd_%s", name);
+    VD_AUTO(mem)
+    char *all = vd_format("stage=\"%s\"%s%s", stage->conf->name, labels != NULL ? "," : "",
+                          labels != NULL ? labels : "");
+
+    return vd_metric_get(stage->host->metrics, type, full, all, help);
+}
+
+void vd_stage_set_trouble(struct vd_stage *stage, const char *format, ...)
+{
+    char text[sizeof(stage->trouble)] = "";
+    va_list args;
+
+    if (format != NULL) {
+        va_start(args, format);
+        (void)vsnprintf(text, sizeof(text), format, args); /* cut to fit */
+        va_end(args);
+    }
+    if (strcmp(text, stage->trouble) == 0) {
+        return;
+    }
+    if (text[0] != '\0') {
+        vd_warn(stage->log, "not ready: %s", text);
+    } else {
+        vd_info(stage->log, "ready again");
+    }
+    memcpy(stage->trouble, text, sizeof(text));
+    vd_cycle_offer(stage);
+}
+
+void vd_stage_halt(struct vd_stage *stage, const char *format, ...)
+{
+    va_list args;
+
+    if (stage->life != VD_LIFE_STARTED && stage->life != VD_LIFE_RUNNING) {
+        return; /* halted already, or on its way out */
+    }
+    va_start(args, format);
+    (void)vsnprintf(stage->fault, sizeof(stage->fault), format, args); /* cut to fit */
+    va_end(args);
+    vd_error(stage->log, "stopped: %s", stage->fault);
+    vd_stage_set_life(stage, VD_LIFE_HALTED);
+    vd_cycle_set_paused(stage, true);
+}
+
+void vd_stage_set_tag(struct vd_stage *stage, const char *tag)
+{
+    (void)snprintf(stage->tag, sizeof(stage->tag), "%s", tag);
+}
+
+enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const struct vd_msg *msg,
+                                struct vd_err *err)
+{
+    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+    int32_t partition = msg->partition;
+
+    if (topic == NULL) {
+        return VD_OK; /* an optional output that the topology leaves out */
+    }
+    if (partition == VD_BY_KEY) {
+        partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);
+    }
+    return vd_publisher_send(stage->host->publisher, topic->name, partition, msg->key, msg->key_len,
+                             msg->value, msg->value_len, err);
+}

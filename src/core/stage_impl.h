@@ -1,0 +1,209 @@
+/* A running stage as the engine sees it; core only. part.c holds records, batch.c what is made of
+ * them, cycle.c the rounds, rebalance.c what comes and goes, stage.c life and the interface. */
+#ifndef VD_CORE_STAGE_IMPL_H
+#define VD_CORE_STAGE_IMPL_H
+
+#include "consumer.h"
+#include "publisher.h"
+#include "stage.h"
+#include "table_follow.h"
+#include "topology.h"
+#include "txn.h"
+
+/* What a node offers its stages; it outlives them. */
+struct vd_host {
+    struct vd_loop *loop;
+    struct vd_kafka *kafka;
+    struct vd_follower *follower;
+    struct vd_publisher *publisher;
+    struct vd_http *http;
+    struct vd_web *web;
+    struct vd_metrics *metrics;
+    const char *conninfo;
+    const char *application;
+    const char *node;
+    void (*on_fenced)(void *arg, const char *stage, const char *reason); /* the process must end */
+    void *arg;
+};
+
+/* ---- part.c: the partitions that are ours, and their records not yet committed ----------------
+ */
+
+struct vd_held {
+    struct vd_held *next;
+    rd_kafka_event_t *event; /* owns the bytes */
+    int64_t arrived_ms;      /* loop clock */
+    char *fault;             /* owned; why the record is a dead letter already. NULL: it is not */
+    struct vd_record record;
+};
+
+struct vd_part {
+    size_t input;
+    int32_t partition;
+    bool is_owned;
+    int refs;            /* one while owned, one for each batch with records of it */
+    int64_t next_offset; /* the next one expected; records below it are dropped */
+    int64_t last; /* source offset last emitted on the chained output, batches under way included */
+    int64_t last_committed;
+    struct vd_held *head, *tail; /* not committed, by offset */
+    struct vd_held *cursor;      /* the first that no batch has; NULL: none */
+    size_t waiting;              /* from cursor on */
+    size_t held_count;
+};
+
+struct vd_part *vd_part_new(size_t input, int32_t partition, int64_t next_offset, int64_t last);
+void vd_part_unref(struct vd_part *part);
+
+/* Add a record. Owns: takes 'event'. */
+struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, int64_t now_ms);
+
+/* Free the records below 'offset': they are committed. */
+void vd_part_commit(struct vd_part *part, int64_t offset);
+
+/* Let batches begin again at the first record not committed; or at 'first' of a batch put back. */
+void vd_part_rewind(struct vd_part *part);
+void vd_part_put_back(struct vd_part *part, struct vd_held *first, size_t count);
+
+/* ---- batch.c -----------------------------------------------------------------------------------
+ */
+
+/* The records of one partition in a batch. */
+struct vd_span {
+    struct vd_part *part; /* a reference */
+    struct vd_held *first;
+    size_t count;
+    int64_t end;  /* offset behind the last one */
+    int64_t last; /* part->last once this batch is emitted */
+};
+
+struct vd_batch {
+    struct vd_stage *stage;
+    struct vd_batch *next; /* in the list of batches under way, oldest first */
+    size_t input;
+    struct vd_span *spans; /* by input order of partitions */
+    size_t span_count;
+    const struct vd_held **records; /* what the stage sees: by partition, then offset */
+    size_t *spans_of;               /* the span of each */
+    size_t count;
+    size_t
+        dead_taken; /* records of the job that were dead letters before the stage saw the batch */
+    size_t chained_from; /* the next record that may be emitted on the chained output */
+    struct vd_txn_job *job;
+    bool is_answered;
+    bool is_void; /* its partitions are gone, or an earlier batch failed */
+};
+
+struct vd_batch *vd_batch_new(struct vd_stage *stage, size_t input);
+void vd_batch_free(struct vd_batch *batch);
+
+/* Take up to 'count' waiting records of 'part' into the batch. */
+void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count);
+
+/* Forget what the stage emitted and make record 'i' a dead letter instead. */
+void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason);
+
+/* Number the chain, add offsets and metadata: the job is ready to be submitted. */
+void vd_batch_seal(struct vd_batch *batch);
+
+/* ---- the stage ---------------------------------------------------------------------------------
+ */
+
+enum vd_stage_life {
+    VD_LIFE_NEW,      /* start was not called */
+    VD_LIFE_STARTED,  /* start succeeded; topics are not known yet */
+    VD_LIFE_RUNNING,  /* reads and writes */
+    VD_LIFE_HALTED,   /* only a person can help; nothing is read */
+    VD_LIFE_DRAINING, /* no new batches */
+    VD_LIFE_CLOSING,  /* producer and consumer are ending */
+    VD_LIFE_STOPPED,
+};
+
+struct vd_rebalance; /* an assignment being answered; rebalance.c */
+
+struct vd_stage {
+    const struct vd_stage_conf *conf;
+    const struct vd_stage_desc *desc;
+    const struct vd_host *host;
+    struct vd_log *log;
+    void *state;
+    enum vd_stage_life life;
+    size_t input_count, output_count, table_count;
+
+    struct vd_consumer *consumer; /* NULL: no inputs */
+    struct vd_txn *txn;           /* NULL: no inputs and no transactional outputs */
+    const char **topics;          /* outputs by index, then the dead-letter topic */
+    size_t topic_count;
+    struct vd_group *group; /* snapshot of the present assignment; NULL: none */
+    char tag[VD_TAG_BYTES];
+
+    struct vd_part **parts;
+    size_t part_count;
+    size_t next_part; /* whose turn it is */
+    size_t buffered;  /* records held in all parts */
+    bool is_paused;
+
+    struct vd_batch *batches, **batches_end; /* under way, oldest first */
+    struct vd_batch *at_stage;               /* the one being worked on, not yet answered */
+    size_t jobs;                             /* commits handed to the producer */
+    uint64_t run;
+    bool is_rewinding;  /* wait until nothing is under way, then begin again */
+    bool is_ended;      /* a source has nothing more */
+    size_t batch_limit; /* records; smaller than the option while a bad record is looked for */
+    size_t attempts;    /* of the batch offered last */
+    int64_t backoff_ms;
+    struct vd_timer *wait;  /* for a full batch */
+    struct vd_timer *retry; /* while active, nothing is offered */
+
+    struct vd_rebalance *rebalance; /* being answered, or NULL */
+    bool is_takeover_running;       /* a takeover job is with the producer */
+    bool is_takeover_stale;         /* for an assignment that is no longer the newest */
+    rd_kafka_topic_partition_list_t
+        *assign_next; /* the assignment after the one being taken over */
+    bool is_revoking;
+    struct vd_timer *revoke_deadline;
+
+    char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
+    bool is_txn_waiting;
+    char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
+    void (*on_stopped)(void *arg);
+    void *stopped_arg;
+
+    struct {
+        struct vd_metric *in, *out, *dead, *batches, *retries, *commit, *dropped, *buffered,
+            *recycled, *pauses;
+    } metrics;
+};
+
+/* stage.c: life, in the order of the calls. vd_stage_open creates it and checks nothing that the
+ * topology has not checked; start calls the stage; run begins to read, once topics are known. */
+struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd_host *host,
+                               struct vd_err *err);
+enum vd_status vd_stage_start(struct vd_stage *stage, struct vd_err *err) VD_MUST_CHECK;
+enum vd_status vd_stage_run(struct vd_stage *stage, struct vd_err *err) VD_MUST_CHECK;
+void vd_stage_drain(struct vd_stage *stage, void (*on_stopped)(void *arg), void *arg);
+void vd_stage_free(struct vd_stage *stage); /* after on_stopped, or if start failed */
+void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting */
+bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason);
+void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
+void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: it works again */
+/* Nothing is under way any more while draining: go on to close. */
+void vd_stage_continue_drain(struct vd_stage *stage);
+
+/* cycle.c */
+void vd_cycle_offer(struct vd_stage *stage);
+void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
+void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job);
+void vd_cycle_rewind(struct vd_stage *stage); /* everything under way is void */
+void vd_cycle_on_timer(void *arg);
+void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused);
+bool vd_cycle_is_idle(const struct vd_stage *stage);
+
+/* rebalance.c */
+void vd_rebalance_on_assign(void *arg, const rd_kafka_topic_partition_list_t *parts);
+void vd_rebalance_on_revoke(void *arg, bool is_lost);
+void vd_rebalance_on_takeover(struct vd_stage *stage, struct vd_txn_job *job);
+void vd_rebalance_on_deadline(void *arg);
+void vd_rebalance_finish_revoke(struct vd_stage *stage); /* if one waits and nothing is under way */
+void vd_rebalance_drop(struct vd_stage *stage);          /* forget partitions and open questions */
+
+#endif

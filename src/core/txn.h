@@ -1,0 +1,108 @@
+/* A transactional producer on a thread of its own (exactly-once protocol, 1). The loop submits
+ * jobs; the thread runs them one after the other and gives them back on the loop, in order. */
+#ifndef VD_CORE_TXN_H
+#define VD_CORE_TXN_H
+
+#include <stdatomic.h>
+
+#include "buf.h"
+#include "kafka.h"
+#include "record.h"
+
+struct vd_txn;
+
+/* The group's metadata as it was right after an assignment; shared by the batches of that time. */
+struct vd_group {
+    atomic_int refs;
+    rd_kafka_consumer_group_metadata_t *md;
+};
+struct vd_group *vd_group_ref(struct vd_group *group);
+void vd_group_unref(struct vd_group *group); /* NULL is accepted. Thread: any, both */
+
+struct vd_txn_header {
+    const char *name; /* a literal */
+    size_t at, len;   /* in the arena */
+};
+
+/* One record to produce; its bytes stand in the job's arena. */
+struct vd_txn_record {
+    uint16_t topic; /* index into the producer's topics */
+    bool has_key, has_value, has_position;
+    int32_t partition;
+    int64_t timestamp_ms;
+    size_t key_at, key_len, value_at, value_len;
+    struct vd_position position;
+    uint16_t header_count;
+    size_t header_first; /* index into the job's headers */
+};
+
+enum vd_txn_kind {
+    VD_TXN_COMMIT,   /* produce 'records', send 'offsets', commit */
+    VD_TXN_TAKEOVER, /* settle what the predecessor left of 'offsets', then fill them in (2.4) */
+};
+
+enum vd_txn_outcome {
+    VD_TXN_DONE,   /* committed; or the takeover's answers are filled in */
+    VD_TXN_VOID,   /* certainly not committed; 'err' says why */
+    VD_TXN_FENCED, /* another process uses this transactional.id */
+};
+
+struct vd_txn_job {
+    enum vd_txn_kind kind;
+    void *owner;  /* the loop's own */
+    uint64_t run; /* jobs of a run behind a void one are void as well */
+    struct vd_buf arena;
+    struct vd_txn_record *records;
+    size_t record_count, record_cap;
+    struct vd_txn_header *headers;
+    size_t header_count, header_cap;
+    rd_kafka_topic_partition_list_t *offsets; /* with metadata; NULL for a source */
+    struct vd_group *group;                   /* NULL for a source */
+    rd_kafka_topic_partition_list_t *settle;  /* takeover: partitions to wait for */
+    enum vd_txn_outcome outcome;
+    struct vd_err err;
+    double seconds; /* begin to end of commit */
+};
+
+struct vd_txn_job *vd_txn_job_new(enum vd_txn_kind kind, void *owner);
+void vd_txn_job_free(struct vd_txn_job *job); /* NULL is accepted */
+
+typedef void vd_txn_done_fn(void *arg, struct vd_txn_job *job);
+
+#define VD_TXN_JOBS_MAX 4
+
+struct vd_txn_conf {
+    const char *transactional_id;
+    const char *const *topics; /* borrowed for the life of the producer */
+    size_t topic_count;
+    vd_txn_done_fn *on_done; /* takes the job */
+    void *arg;
+};
+
+/* Start the thread; the producer is created there and waits for the broker. 'conf' is copied. */
+struct vd_txn *vd_txn_new(struct vd_kafka *kafka, struct vd_loop *loop,
+                          const struct vd_txn_conf *conf, struct vd_log *log);
+
+/* The consumer whose group the offsets belong to; it must outlive the producer. Set it before the
+ * first job that has offsets. */
+void vd_txn_set_consumer(struct vd_txn *txn, rd_kafka_t *consumer);
+
+/* Hand a job to the thread. Owns: the job, until on_done. At most VD_TXN_JOBS_MAX are under way,
+ * which the caller keeps count of (asserted). */
+void vd_txn_submit(struct vd_txn *txn, struct vd_txn_job *job);
+
+/* Make jobs of 'run' and earlier that have not begun void: their records belong to somebody else.
+ */
+void vd_txn_void(struct vd_txn *txn, uint64_t run);
+
+/* What the thread waits for ("broker: ..."), copied to 'text'; false if it does not wait. */
+bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes);
+
+/* Times the producer was replaced after a doubt. Thread: any. */
+int64_t vd_txn_recycled(const struct vd_txn *txn);
+
+/* Ask the thread to end; jobs under way are given back void. on_closed runs on the loop when the
+ * thread is gone. A blocked commit is waited for: the caller has a deadline. */
+void vd_txn_close(struct vd_txn *txn, void (*on_closed)(void *arg), void *arg);
+
+#endif
