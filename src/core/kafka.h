@@ -47,7 +47,7 @@ struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *
                               struct vd_metrics *metrics);
 
 /* Every client made from vd_kafka_client_conf is gone by then. Cancels vd_topics_ensure: on_done is
- * not called any more. Blocks until its thread has noticed, a second at most. */
+ * not called any more. Blocks until its thread has noticed, two seconds at most. */
 void vd_kafka_free(struct vd_kafka *kafka);
 
 const char *vd_kafka_application(const struct vd_kafka *kafka);
@@ -69,13 +69,15 @@ rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *
 
 /* Create missing topics and compare existing ones, in the background; on_done is called once on the
  * loop: err NULL, or what differs and how to mend it (VD_INVALID). While the broker is away it
- * keeps trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found.
- */
+ * keeps trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found;
+ * the topics, not their array, are borrowed until on_done. */
 typedef void vd_topics_done_fn(void *arg, const struct vd_err *err);
 void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topics, size_t count,
                       vd_topics_done_fn *on_waiting, vd_topics_done_fn *on_done, void *arg);
 
-/* Blocking form for --check --connect: compare only, create nothing. */
+/* Blocking form for --check --connect: compare only, create nothing, but ask whether it could be;
+ * unclean leader elections are refused as well (exactly-once protocol, H7). Waits for an absent
+ * broker up to 'timeout_ms', then VD_FAILED. */
 enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
                                  size_t count, int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
 
