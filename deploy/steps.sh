@@ -55,7 +55,7 @@ run_step() { # TITLE COMMAND...
     if ((status == 0)); then
         printf ' ok  %s  (%s)\n' "$title" "$(elapsed_since "$began")"
     else
-        printf 'FAIL %s  (%s). The end of %s:\n' "$title" "$(elapsed_since "$began")" "$log"
+        printf 'FAIL %s  (%s); its log is %s\n' "$title" "$(elapsed_since "$began")" "$log"
         tail -n "${step_tail:-25}" "$log" | sed 's/^/     /'
     fi
     return "$status"
