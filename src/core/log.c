@@ -39,6 +39,11 @@ void vd_log_free(struct vd_log *log)
     }
 }
 
+const char *vd_log_name(const struct vd_log *log)
+{
+    return log->name;
+}
+
 bool vd_log_is_enabled(enum vd_log_level level)
 {
     return (int)level <= atomic_load_explicit(&setup_level, memory_order_relaxed);

@@ -27,6 +27,8 @@ struct vd_log; /* a name that lines are written under */
 VD_API struct vd_log *vd_log_new(const char *name);
 VD_API void vd_log_free(struct vd_log *log);
 
+VD_API const char *vd_log_name(const struct vd_log *log);
+
 /* Write one line if 'level' is enabled. A message is cut at 4 KiB; control characters are escaped.
  * Thread: any. */
 VD_API void vd_log_write(const struct vd_log *log, enum vd_log_level level, const char *format, ...)
@@ -37,11 +39,11 @@ VD_API bool vd_log_is_enabled(enum vd_log_level level);
 #define vd_error(log, ...) vd_log_write(log, VD_LOG_ERROR, __VA_ARGS__)
 #define vd_warn(log, ...) vd_log_write(log, VD_LOG_WARN, __VA_ARGS__)
 #define vd_info(log, ...) vd_log_write(log, VD_LOG_INFO, __VA_ARGS__)
-#define vd_debug(log, ...)                                                                         \
-    do {                                                                                           \
-        if (vd_log_is_enabled(VD_LOG_DEBUG)) {                                                     \
-            vd_log_write(log, VD_LOG_DEBUG, __VA_ARGS__);                                          \
-        }                                                                                          \
+#define vd_debug(log, ...)                                \
+    do {                                                  \
+        if (vd_log_is_enabled(VD_LOG_DEBUG)) {            \
+            vd_log_write(log, VD_LOG_DEBUG, __VA_ARGS__); \
+        }                                                 \
     } while (0)
 
 /* Set level and format for the whole process; lines go to standard error. Call it before threads
