@@ -70,6 +70,7 @@ static void on_follower_closed(void *arg)
         vd_stage_free(node->stages[i]);
     }
     node->stage_count = 0;
+    vd_kafka_free(vd_take(node->host.kafka));
     vd_timer_close(vd_take(node->tick));
 }
 
@@ -278,7 +279,6 @@ int vd_node_run(struct vd_topology *topology)
     node->tick = vd_timer_new(&node->loop, on_tick, node);
     start(node);
     uv_run(&node->loop.uv, UV_RUN_DEFAULT);
-    vd_kafka_free(node->host.kafka);
     vd_loop_fini(&node->loop);
     vd_metrics_free(node->host.metrics);
     vd_info(node->log, "stopped");

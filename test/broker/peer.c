@@ -1,0 +1,169 @@
+/* Another program at the broker: plain producer, reading a whole topic. */
+#include "peer.h"
+
+#include <assert.h>
+#include <librdkafka/rdkafka.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define WAIT_MS 20000
+
+static rd_kafka_t *producer;
+
+const char *peer_brokers(void)
+{
+    return getenv("KAFKA_BROKERS");
+}
+
+char *peer_name(const char *stem)
+{
+    static int number;
+    char text[128];
+
+    (void)snprintf(text, sizeof(text), "%s-%lld-%d-%d", stem, (long long)time(NULL), (int)getpid(),
+                   number++);
+    return strdup(text);
+}
+
+static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_t *rk;
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
+    rd_kafka_conf_set(conf, "group.id", "peer", text, sizeof(text));
+    rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
+    rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof(text));
+    rd_kafka_conf_set(conf, "isolation.level",
+                      committed_only ? "read_committed" : "read_uncommitted", text, sizeof(text));
+    rk = rd_kafka_new(type, conf, text, sizeof(text));
+    assert(rk != NULL);
+    return rk;
+}
+
+void peer_send(const char *topic, int32_t partition, const char *key, const char *value)
+{
+    rd_kafka_resp_err_t code;
+
+    if (producer == NULL) {
+        producer = client(RD_KAFKA_PRODUCER, false);
+    }
+    do {
+        code = rd_kafka_producev(
+            producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+            RD_KAFKA_V_KEY(key, key != NULL ? strlen(key) : 0),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value != NULL ? strlen(value) : 0),
+            RD_KAFKA_V_END);
+        rd_kafka_poll(producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
+    } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void peer_flush(void)
+{
+    if (producer != NULL) {
+        rd_kafka_resp_err_t code = rd_kafka_flush(producer, WAIT_MS);
+
+        assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+        rd_kafka_destroy(producer);
+        producer = NULL;
+    }
+}
+
+static char *copy(const void *bytes, size_t len)
+{
+    char *text = bytes == NULL ? NULL : calloc(1, len + 1);
+
+    if (text != NULL) {
+        memcpy(text, bytes, len);
+    }
+    return text;
+}
+
+static void add(struct peer_log *log, const rd_kafka_message_t *message)
+{
+    struct peer_record *record;
+    rd_kafka_headers_t *headers;
+    const void *bytes;
+    size_t len;
+
+    log->records = realloc(log->records, (log->count + 1) * sizeof(*log->records));
+    record = &log->records[log->count++];
+    memset(record, 0, sizeof(*record));
+    record->key = copy(message->key, message->key_len);
+    record->value = copy(message->payload, message->len);
+    record->partition = message->partition;
+    record->offset = message->offset;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return;
+    }
+    if (rd_kafka_header_get_last(headers, "vd-src", &bytes, &len) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+        len <= sizeof(record->source)) {
+        memcpy(record->source, bytes, len);
+        record->source_len = len;
+    }
+    if (rd_kafka_header_get_last(headers, "vd-reason", &bytes, &len) ==
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        (void)snprintf(record->reason, sizeof(record->reason), "%.*s", (int)len,
+                       (const char *)bytes);
+    }
+}
+
+static void read_partition(rd_kafka_t *rk, const char *topic, int32_t partition,
+                           struct peer_log *log)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    bool is_at_end = false;
+
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    rd_kafka_assign(rk, list);
+    while (!is_at_end) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, WAIT_MS);
+
+        assert(message != NULL);
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            is_at_end = true;
+        } else {
+            assert(message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
+            add(log, message);
+        }
+        rd_kafka_message_destroy(message);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
+struct peer_log peer_read(const char *topic, bool committed_only)
+{
+    struct peer_log log = {0};
+    rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, committed_only);
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, handle, &metadata, WAIT_MS);
+
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1);
+    rd_kafka_poll_set_consumer(rk);
+    for (int32_t p = 0; p < metadata->topics[0].partition_cnt; p++) {
+        read_partition(rk, topic, p, &log);
+    }
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    rd_kafka_consumer_close(rk);
+    rd_kafka_destroy(rk);
+    return log;
+}
+
+void peer_log_free(struct peer_log *log)
+{
+    for (size_t i = 0; i < log->count; i++) {
+        free(log->records[i].key);
+        free(log->records[i].value);
+    }
+    free(log->records);
+    log->records = NULL;
+    log->count = 0;
+}

@@ -1,0 +1,37 @@
+/* Another program at the broker, for tests: librdkafka without any of votingd's code. */
+#ifndef VD_TEST_BROKER_PEER_H
+#define VD_TEST_BROKER_PEER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct peer_record {
+    char *key, *value; /* owned, zero-terminated; NULL: none */
+    int32_t partition;
+    int64_t offset;
+    uint8_t source[64]; /* header vd-src */
+    size_t source_len;
+    char reason[256]; /* header vd-reason, "" if none */
+};
+
+struct peer_log {
+    struct peer_record *records;
+    size_t count;
+};
+
+/* Brokers of the environment, or NULL: then the test is skipped. */
+const char *peer_brokers(void);
+
+/* A name that no other run uses. Owns: the caller frees it. */
+char *peer_name(const char *stem);
+
+/* Send one record, uncompressed; peer_flush waits for all of them. */
+void peer_send(const char *topic, int32_t partition, const char *key, const char *value);
+void peer_flush(void);
+
+/* Every record of the topic from its beginning to its present end, by partition, then offset. */
+struct peer_log peer_read(const char *topic, bool committed_only);
+void peer_log_free(struct peer_log *log);
+
+#endif
