@@ -423,11 +423,10 @@ enum vd_status vd_ini_override(struct vd_ini *ini, const char *assignment, struc
     struct vd_ini_entry *entry = NULL;
 
     if (section_len == 0 || section_len + 1 >= name_len) {
-        return vd_fail(err, VD_INVALID, "--set \"%s\": expected section.key=value", assignment);
+        return vd_fail(err, VD_INVALID, "\"%s\": expected section.key=value", assignment);
     }
     if (strlen(equals + 1) > VD_INI_VALUE_BYTES_MAX) {
-        return vd_fail(err, VD_INVALID, "--set: a value of more than %d bytes",
-                       VD_INI_VALUE_BYTES_MAX);
+        return vd_fail(err, VD_INVALID, "a value of more than %d bytes", VD_INI_VALUE_BYTES_MAX);
     }
     key = vd_strndup(assignment + section_len + 1, name_len - section_len - 1);
     if (find_entry(ini, section, NULL) == NULL) {

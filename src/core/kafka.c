@@ -42,6 +42,8 @@ const struct vd_opt vd_topic_opts[] = {
            .help = "raise it whenever the topic is deleted and created anew"),
     VD_OPT(struct vd_topic_conf, segment_bytes, .def = "0", .min = 0, .max = 2147483647,
            .help = "size of a log segment when created; 0: the broker's default"),
+    VD_OPT(struct vd_topic_conf, external, .def = "no",
+           .help = "yes: other programs write it, so no stage of this file has to"),
     VD_OPT_END,
 };
 
@@ -345,6 +347,7 @@ static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_e
             kafka, "isolation.level", committed ? "read_committed" : "read_uncommitted",
             "enable.auto.commit", "false", "socket.timeout.ms", "10000", NULL);
 
+        rd_kafka_conf_set_error_cb(conf, NULL); /* nobody polls it: errors would pile up */
         probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
         if (probe == NULL) {
             rd_kafka_conf_destroy(conf);
@@ -358,28 +361,58 @@ static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_e
 
 /* One question. 2.0.2's rd_kafka_query_watermark_offsets may overrun its time-out by a minute;
  * rd_kafka_offsets_for_times keeps it, asks with the handle's isolation level too, and takes the
- * logical offsets for times. */
-static rd_kafka_resp_err_t ask_offset(rd_kafka_t *probe, const char *topic, int32_t partition,
-                                      int64_t which, int64_t deadline_ms, int64_t *offset)
+ * logical offsets for times. It leaves the list as it was where it fails. */
+static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *probe, rd_kafka_topic_partition_list_t *list,
+                                       int64_t which, int64_t deadline_ms)
 {
     const int64_t left_ms = deadline_ms - vd_mono_ns() / 1000000;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, topic, partition);
     rd_kafka_resp_err_t error;
 
-    at->offset = which;
+    for (int i = 0; i < list->cnt; i++) {
+        list->elems[i].offset = which;
+        list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
+    }
     error = rd_kafka_offsets_for_times(probe, list, left_ms < 1 ? 1 : (int)left_ms);
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        error = at->err;
+    for (int i = 0; i < list->cnt && error == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
+        error = list->elems[i].err;
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR && list->elems[i].offset < 0) {
+            error = RD_KAFKA_RESP_ERR__NO_OFFSET;
+        }
     }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR && at->offset < 0) {
-        error = RD_KAFKA_RESP_ERR__NO_OFFSET;
-    }
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        *offset = at->offset;
-    }
-    rd_kafka_topic_partition_list_destroy(list);
     return error;
+}
+
+/* Ask until there is an answer: a leader moves, a broker is away, both pass. */
+static enum vd_status insist(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                             int64_t which, bool committed, int64_t deadline_ms, struct vd_err *err)
+{
+    rd_kafka_t *probe = get_probe(kafka, committed, err);
+    rd_kafka_resp_err_t error;
+
+    if (probe == NULL) {
+        return VD_INVALID;
+    }
+    for (;;) {
+        error = ask_offsets(probe, list, which, deadline_ms);
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return VD_OK;
+        }
+        if (vd_mono_ns() / 1000000 + ASK_PAUSE_MS >= deadline_ms) {
+            return vd_fail(err, VD_FAILED,
+                           "could not ask for the end of \"%s\" partition %" PRId32 ": %s",
+                           list->elems[0].topic, list->elems[0].partition, rd_kafka_err2str(error));
+        }
+        pause_ms(ASK_PAUSE_MS);
+    }
+}
+
+enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                                    bool committed, int timeout_ms, struct vd_err *err)
+{
+    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+
+    assert(list->cnt > 0);
+    return insist(kafka, list, RD_KAFKA_OFFSET_END, committed, deadline_ms, err);
 }
 
 enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
@@ -387,36 +420,26 @@ enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, in
                                    struct vd_err *err)
 {
     const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
-    rd_kafka_t *probe = get_probe(kafka, committed, err);
-    rd_kafka_resp_err_t error;
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, topic, partition);
+    enum vd_status status = VD_OK;
     int64_t first = 0;
-    int64_t last = 0;
 
-    if (probe == NULL) {
-        return VD_INVALID;
-    }
-    for (;;) {
-        error = low == NULL ? RD_KAFKA_RESP_ERR_NO_ERROR
-                            : ask_offset(probe, topic, partition, RD_KAFKA_OFFSET_BEGINNING,
-                                         deadline_ms, &first);
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            error = ask_offset(probe, topic, partition, RD_KAFKA_OFFSET_END, deadline_ms, &last);
-        }
-        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            break;
-        }
-        if (vd_mono_ns() / 1000000 + ASK_PAUSE_MS >= deadline_ms) {
-            return vd_fail(err, VD_FAILED,
-                           "could not ask for the end of \"%s\" partition %" PRId32 ": %s", topic,
-                           partition, rd_kafka_err2str(error));
-        }
-        pause_ms(ASK_PAUSE_MS); /* a leader moves, a broker is away: both pass */
-    }
     if (low != NULL) {
-        *low = first;
+        status = insist(kafka, list, RD_KAFKA_OFFSET_BEGINNING, committed, deadline_ms, err);
+        first = at->offset;
     }
-    *end = last;
-    return VD_OK;
+    if (status == VD_OK) {
+        status = insist(kafka, list, RD_KAFKA_OFFSET_END, committed, deadline_ms, err);
+    }
+    if (status == VD_OK) {
+        *end = at->offset;
+        if (low != NULL) {
+            *low = first;
+        }
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
 }
 
 enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,

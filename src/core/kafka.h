@@ -35,6 +35,7 @@ struct vd_topic_conf {
     int64_t retention_ms;     /* -1: for ever; 0: the broker's default on creation, any on check */
     int64_t generation;       /* raised by hand when the topic is recreated */
     int64_t segment_bytes;    /* 0: the broker's default */
+    bool external;            /* other programs write or read it: checked by the topology */
     int32_t partitions_found; /* after vd_topics_ensure; not an option */
 };
 extern const struct vd_opt vd_topic_opts[];
@@ -61,8 +62,9 @@ enum vd_status vd_kafka_check_prop(const char *name, const char *value,
 
 /* A configuration with brokers, client id, logging and `client.*` set. Pairs name, value follow,
  * ended by NULL; they win over client.*. Its opaque is taken, the log needs it: pass your own with
- * each message (RD_KAFKA_V_OPAQUE) or interceptor, and never call rd_kafka_conf_set_opaque.
- * Owns: the caller, or rd_kafka_new. Aborts where librdkafka refuses one of our own values.
+ * each message (RD_KAFKA_V_OPAQUE) or interceptor, and never call rd_kafka_conf_set_opaque. A
+ * client that is never polled drops the error callback (rd_kafka_conf_set_error_cb), or errors pile
+ * up. Owns: the caller, or rd_kafka_new. Aborts where librdkafka refuses one of our own values.
  * Thread: any. */
 rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *first, ...)
     __attribute__((sentinel));
@@ -87,6 +89,11 @@ enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *c
 enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
                                    bool committed, int timeout_ms, int64_t *low, int64_t *end,
                                    struct vd_err *err) VD_MUST_CHECK;
+
+/* The same for many partitions at once: fills in their offsets. */
+enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                                    bool committed, int timeout_ms,
+                                    struct vd_err *err) VD_MUST_CHECK;
 
 /* Block until the last stable offset of a partition has reached the high watermark it has now
  * (exactly-once protocol, 2.4), or 'timeout_ms' passed (VD_AGAIN). Thread: any but the loop. */

@@ -10,15 +10,18 @@ struct vd_plugins; /* what was loaded; modules stay for the life of the process 
 struct vd_plugins *vd_plugins_new(const char *path);
 void vd_plugins_free(struct vd_plugins *plugins); /* forgets; never dlclose */
 
-/* The descriptor of the module NAME.so, loaded at the first call.
- * Fails: VD_INVALID: not found (with the folders searched and the nearest name), a file that others
- * may write, no descriptor, or a field that differs (found, wanted, remedy). */
+/* The descriptor of the module NAME.so, loaded at the first call: a copy whose members beyond the
+ * module's own size are NULL. Borrowed; ends with 'plugins'.
+ * Fails: VD_INVALID: not found (with the folders searched and the nearest name), found in two
+ * folders, not a regular file, file or folder that others own or may write, client libraries
+ * inside, a missing function, no descriptor, or a field that differs (found, wanted, remedy). */
 enum vd_status vd_plugins_find(struct vd_plugins *plugins, const char *name,
                                const struct vd_stage_desc **desc, struct vd_err *err) VD_MUST_CHECK;
 
-/* Compare a descriptor with this build, as the loader does. 'file' is for messages. */
-enum vd_status vd_plugin_check(const struct vd_stage_desc *desc, const char *file, struct vd_err *err)
-    VD_MUST_CHECK;
+/* Compare a descriptor with this build, as the loader does. The base name of 'file', without ".so",
+ * is the name the descriptor must have. */
+enum vd_status vd_plugin_check(const struct vd_stage_desc *desc, const char *file,
+                               struct vd_err *err) VD_MUST_CHECK;
 
 /* Names of all modules in the path, sorted, without loading them.
  * Owns: the caller frees each name and the array. */

@@ -11,7 +11,7 @@
 
 /* Section [votingd]. */
 struct vd_daemon_conf {
-    char *application;        /* prefix of group and transactional ids */
+    char *application; /* prefix of group and transactional ids */
     char *plugin_path;
     char *log_level;          /* error|warn|info|debug */
     char *log_format;         /* text|json */
@@ -43,7 +43,7 @@ struct vd_stage_conf {
     } retry;
     /* not options: */
     const struct vd_stage_desc *desc;
-    struct vd_ini *ini;          /* for the stage's own options */
+    struct vd_ini *ini;                                 /* for the stage's own options */
     struct vd_topic_conf **inputs, **outputs, **tables; /* by port index; NULL: not mapped */
     struct vd_topic_conf *dead_topic;
     const char *source; /* file and line of the section, for messages */
@@ -51,16 +51,26 @@ struct vd_stage_conf {
 };
 extern const struct vd_opt vd_stage_opts[];
 
+/* Section [node:NAME]. */
+struct vd_node_conf {
+    char *stages; /* names, separated by commas; "": all */
+};
+extern const struct vd_opt vd_node_opts[];
+
 struct vd_topology {
     struct vd_ini ini;
     struct vd_daemon_conf daemon;
     struct vd_kafka_conf kafka;
     struct vd_postgres_conf postgres;
     struct vd_web_conf web;
-    struct vd_topic_conf **topics; /* every topic that a port names */
+    struct vd_topic_conf **topics; /* every topic that a port or dead of 'stages' names. Borrowed */
     size_t topic_count;
-    struct vd_stage_conf **stages; /* in the file's order, enabled ones on this node only */
+    struct vd_stage_conf **stages; /* in the file's order, those that run on this node. Borrowed */
     size_t stage_count;
+    struct vd_topic_conf **all_topics; /* every one the file names. Owned */
+    size_t all_topic_count;
+    struct vd_stage_conf **all_stages; /* every [stage:NAME] of the file. Owned */
+    size_t all_stage_count;
     char *node; /* name of this node */
     struct vd_plugins *plugins;
 };
@@ -77,20 +87,37 @@ struct vd_topology_args {
     size_t disable_count;
 };
 
-/* Read, substitute and check everything without side effects. Every fault is printed by 'on_error'
- * as FILE:LINE:COLUMN: message; the result then is VD_INVALID with a count in 'err'.
- * Owns: the caller ends 'topology' (zeroed before) with vd_topology_fini in every case. */
+/* Read, substitute and check everything without side effects, but for the modules of the stages,
+ * which are loaded. Every fault, sorted by place, is given to 'on_error' as FILE:LINE:COLUMN:
+ * message; the result then is VD_INVALID with their number in 'err'. Owns: the caller ends
+ * 'topology' (zeroed before, not moved afterwards) with vd_topology_fini in every case. 'args' is
+ * borrowed until this returns. */
 typedef void vd_topology_error_fn(void *arg, const char *line);
 enum vd_status vd_topology_load(struct vd_topology *topology, const struct vd_topology_args *args,
-                                vd_topology_error_fn *on_error, void *arg, struct vd_err *err)
-    VD_MUST_CHECK;
+                                vd_topology_error_fn *on_error, void *arg,
+                                struct vd_err *err) VD_MUST_CHECK;
 void vd_topology_fini(struct vd_topology *topology);
 
-/* Fill the zeroed 'state' of a stage with its own options from the topology. */
+/* Fill the zeroed 'state' of a stage with its own options from the topology.
+ * Owns: the caller ends the texts with vd_opt_fini(conf->desc->opts, state), also after a failure.
+ */
 enum vd_status vd_topology_stage_state(const struct vd_stage_conf *conf, void *state,
                                        struct vd_err *err) VD_MUST_CHECK;
 
-/* Tables for --describe: options, ports, defaults, ranges. NULL: the engine's own sections. */
-void vd_topology_describe(const struct vd_stage_desc *desc, struct vd_buf *out);
+/* What would run, for --check: node, stages with their topics, topics with their partitions. */
+void vd_topology_summarise(const struct vd_topology *topology, struct vd_buf *out);
+
+enum vd_describe_form {
+    VD_DESCRIBE_TEXT,     /* aligned, for a terminal of 80 columns */
+    VD_DESCRIBE_MARKDOWN, /* for docs/reference.md */
+};
+
+/* Options, ports, defaults and ranges of one stage, or of the engine's own sections. */
+void vd_describe_stage(const struct vd_stage_desc *desc, enum vd_describe_form form,
+                       struct vd_buf *out);
+void vd_describe_engine(enum vd_describe_form form, struct vd_buf *out);
+
+/* Name and summary of every module in the path; of one that is refused, the reason. */
+void vd_describe_list(struct vd_plugins *plugins, struct vd_buf *out);
 
 #endif

@@ -253,7 +253,7 @@ TEST(overrides_replace_or_add_one_value)
     }
     for (size_t i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
         VD_AUTO(mem)
-        char *message = vd_format("--set \"%s\": expected section.key=value", wrong[i]);
+        char *message = vd_format("\"%s\": expected section.key=value", wrong[i]);
         struct vd_err err = {0};
 
         assert_int_equal(vd_ini_override(&ini, wrong[i], &err), VD_INVALID);
