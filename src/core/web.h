@@ -17,33 +17,36 @@ struct vd_web_request {
     const char *method;        /* "GET" */
     const char *path;          /* decoded, begins with '/' */
     const char *query;         /* as sent, "" if none; at most 1 KiB */
-    const char *if_none_match; /* "" if none */
+    const char *if_none_match; /* first tag, in quotes, as the handler gave it; "" if none */
     const char *body;          /* at most 1 KiB; "" if none */
     size_t body_len;
 };
 
 /* Filled in by the handler. Zeroed it is an empty 200. */
 struct vd_web_response {
-    int status;               /* 0: 200 */
+    int status;               /* 0: 200; a 304 is made of it where the client has 'etag' already */
     const char *content_type; /* a literal; NULL: application/json */
     char etag[64];            /* without quotes; "" for none: then Cache-Control is no-store */
-    const char *filename;     /* literal or state of the handler; sent as an attachment. NULL: none */
-    bool is_immutable;        /* may be cached for ever */
-    char location[256];       /* for a redirect or 410; "" for none */
-    struct vd_buf body;       /* taken by the server */
+    const char *filename; /* literal or state of the handler; sent as an attachment. NULL: none */
+    bool is_immutable;    /* may be cached for ever */
+    char location[256];   /* for a redirect or 410; "" for none */
+    struct vd_buf body;   /* taken by the server */
 };
 
 typedef void vd_web_handler_fn(void *arg, const struct vd_web_request *request,
                                struct vd_web_response *response);
 
 /* Serve 'method' 'path' with 'handler', called on the loop; a path that ends in "/" followed by an
- * asterisk matches everything below it. The client waits at most 2 s, then gets 503.
+ * asterisk matches everything below it, the longest one first. A GET serves HEAD too. The client
+ * waits at most 2 s, then gets 503, and a handler that was not yet called is not called any more.
+ * All routes, files and endpoints are made before the server starts to listen.
  * Fails: VD_INVALID if the route is taken. */
 VD_API enum vd_status vd_web_route(struct vd_web *web, const char *method, const char *path,
-                                   vd_web_handler_fn *handler, void *arg, struct vd_err *err)
-    VD_MUST_CHECK;
+                                   vd_web_handler_fn *handler, void *arg,
+                                   struct vd_err *err) VD_MUST_CHECK;
 
-/* Serve bytes at 'path' from memory, gzipped where the client takes it, with an ETag. Copied. */
+/* Serve bytes at 'path' from memory, gzipped where the client takes it, with an ETag. Copied.
+ * Fails: VD_INVALID if the path is taken. */
 VD_API enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
                                   const void *bytes, size_t len, struct vd_err *err) VD_MUST_CHECK;
 
@@ -56,38 +59,46 @@ VD_API char *vd_web_query_get(const char *query, const char *name);
 
 /* One picture, published to every client of an endpoint. All texts are copied once into frames. */
 struct vd_web_picture {
-    uint64_t seq;      /* of this picture */
+    uint64_t seq;      /* of this picture; clients that have it wait for the next */
     uint64_t base;     /* the picture that 'delta' changes; used for clients that have just that */
-    const char *delta; /* JSON text; NULL: every client gets 'full' */
+    const char *delta; /* JSON text; NULL: every client gets 'full', also with the old 'seq' */
     size_t delta_len;
     const char *full; /* JSON text; may be NULL unless vd_web_socket_wants_full says so */
     size_t full_len;
 };
 
 struct vd_web_socket_events {
-    /* A text frame of at most 1 KiB came; runs on the loop. Answer false to close with 1003. The
-     * members "ack" and "rate" are handled by core and do not arrive. */
+    /* A text frame of at most 1 KiB came; runs on the loop. Answer false to close with 1003; NULL
+     * does so for all. The types "ack", "rate" and "resync" are core's and do not arrive. */
     bool (*on_text)(void *arg, const char *text, size_t len);
     void *arg;
 };
 
 /* Open a websocket endpoint at 'path' that speaks 'subprotocol'.
  * Owns: the web server; it ends with it. */
-VD_API enum vd_status vd_web_socket_new(struct vd_web *web, const char *path, const char *subprotocol,
+VD_API enum vd_status vd_web_socket_new(struct vd_web *web, const char *path,
+                                        const char *subprotocol,
                                         const struct vd_web_socket_events *events,
-                                        struct vd_web_socket **socket, struct vd_err *err) VD_MUST_CHECK;
+                                        struct vd_web_socket **socket,
+                                        struct vd_err *err) VD_MUST_CHECK;
 
-/* The frame that every new client gets first, then the next picture in full. Copied. */
+/* The frame that every new client gets first, then the next picture in full. Clients wait until
+ * there is one; those that had theirs get no other. Copied. */
 VD_API void vd_web_socket_set_hello(struct vd_web_socket *socket, const char *text, size_t len);
+
+/* Give every client the hello again, then a full picture: after a change that no delta tells. */
+VD_API void vd_web_socket_restart(struct vd_web_socket *socket);
 
 /* True while a client waits for a full picture (new, resynced or behind). */
 VD_API bool vd_web_socket_wants_full(const struct vd_web_socket *socket);
 
 /* Make 'picture' the newest: clients that have 'base' get the delta, the others the full one. Never
- * blocks; a slow client skips pictures. */
-VD_API void vd_web_socket_publish(struct vd_web_socket *socket, const struct vd_web_picture *picture);
+ * blocks; a slow client skips pictures. Must come soon after vd_web_socket_wants_full turns true,
+ * with the old 'seq' if nothing changed. */
+VD_API void vd_web_socket_publish(struct vd_web_socket *socket,
+                                  const struct vd_web_picture *picture);
 
-/* Send a text that is no picture (a heartbeat) to every client that is not behind. Copied. */
+/* Send a text that is no picture (a heartbeat) to every client that still has credit. Copied. */
 VD_API void vd_web_socket_beat(struct vd_web_socket *socket, const char *text, size_t len);
 
 VD_API size_t vd_web_socket_clients(const struct vd_web_socket *socket);

@@ -10,12 +10,17 @@
 
 /* Section [http]. */
 struct vd_web_conf {
-    char *listen;                 /* ADDRESS:PORT */
-    char *hosts;                  /* further names allowed in Host and Origin, comma separated */
-    int64_t threads;              /* civetweb's workers: sockets and requests */
-    int64_t sockets_max;          /* at most threads - 8 */
+    char *listen;          /* ADDRESS:PORT */
+    char *hosts;           /* further names allowed in Host and Origin, comma separated */
+    char *trusted_proxies; /* addresses whose X-Forwarded-For is believed, comma separated */
+    int64_t threads;       /* civetweb's workers: sockets and requests */
+    int64_t sockets_max;   /* 0: threads - 8, the most there can be */
     int64_t sockets_per_address;
-    int64_t writers;              /* threads that write frames */
+    int64_t sockets_per_second; /* new ones */
+    int64_t writers;            /* threads that write frames */
+    int64_t credit_bytes;       /* of pictures that one socket may have beyond its last ack */
+    int64_t ack_timeout_ms;     /* without an ack while one is due: evict */
+    int64_t ping_ms; /* silence after which a socket is pinged; after six in vain: gone */
 };
 extern const struct vd_opt vd_web_opts[];
 
@@ -23,15 +28,20 @@ extern const struct vd_opt vd_web_opts[];
  * Used by --check and by the start. */
 enum vd_status vd_web_check(const struct vd_web_conf *conf, struct vd_err *err) VD_MUST_CHECK;
 
-/* Create the server; it listens from vd_web_start on, once all routes are there. */
+/* Create the server; it listens from vd_web_start on, once all routes are there. 'conf' has passed
+ * vd_web_check; it and the rest are borrowed until vd_web_close. */
 struct vd_web *vd_web_new(struct vd_loop *loop, const struct vd_web_conf *conf, struct vd_log *log,
                           struct vd_metrics *metrics);
+/* Listen. No route, file or endpoint can be added from here on.
+ * Fails: VD_FAILED if the port is taken or threads are missing. */
 enum vd_status vd_web_start(struct vd_web *web, struct vd_err *err) VD_MUST_CHECK;
 
-/* ADDRESS:PORT really bound (port 0 in 'listen' picks a free one). Borrowed. */
+/* ADDRESS:PORT really bound (port 0 in 'listen' picks a free one); 'listen' itself before the
+ * start. Borrowed. */
 const char *vd_web_address(const struct vd_web *web);
 
-/* Final: sends bye to the sockets, ends the threads. Blocks at most 3 s. NULL is accepted. */
+/* Final: sends bye to the sockets, ends the threads, frees the server; handles close as the loop
+ * turns. Blocks at most 3 s, as a rule far less. NULL is accepted. */
 void vd_web_close(struct vd_web *web);
 
 #endif

@@ -1,0 +1,112 @@
+/* What the files of the web server share; not installed. */
+#ifndef VD_CORE_WEB_LOCAL_H
+#define VD_CORE_WEB_LOCAL_H
+
+#include <civetweb.h>
+#include <pthread.h>
+#include <sys/queue.h>
+
+#include "queue.h"
+#include "timer.h"
+#include "web_guard.h"
+#include "web_registry.h"
+#include "web_server.h"
+
+#define VD_WEB_BODY_BYTES 1024 /* of a request */
+#define VD_WEB_CALL_MS 2000    /* a client waits this long for the loop */
+
+struct web_call;
+
+/* One route or file. Immutable once the server listens. */
+struct vd_web_route {
+    char *path;   /* a wildcard's without its asterisk */
+    char *method; /* "GET" also serves HEAD; a file's is "GET" */
+    bool is_wildcard;
+    vd_web_handler_fn *handler; /* NULL: a file */
+    void *arg;
+    char *content_type; /* of a file, like all that follows */
+    char etag[32];
+    struct vd_buf plain;
+    struct vd_buf gzip; /* empty: not worth it */
+};
+
+struct vd_web {
+    struct vd_loop *loop;
+    const struct vd_web_conf *conf;
+    struct vd_log *log;
+
+    struct vd_web_guard guard;
+    struct vd_web_route *routes; /* array */
+    size_t route_count;
+    struct vd_web_socket *sockets; /* list */
+    struct vd_web_registry registry;
+
+    struct mg_context *ctx; /* NULL: not listening */
+    char *address;
+    char start_error[256]; /* what civetweb said last while it started */
+
+    struct vd_queue *calls; /* of struct web_call, to the loop */
+    struct vd_queue *texts; /* of struct web_text, to the loop */
+    struct vd_timer *tick;
+
+    pthread_mutex_t lock; /* of what follows, and of the calls' states */
+    TAILQ_HEAD(, web_call) waiting;
+    bool is_closing;
+
+    struct vd_metric *answers[6]; /* by hundreds of the status */
+    struct vd_metric *late, *busy;
+};
+
+/* What civetweb calls for every request: answer it, or return 0 for an upgrade to a websocket that
+ * may go on. Thread: civetweb's. */
+int vd_web_on_request(struct mg_connection *conn);
+
+/* What civetweb calls instead of sending its own error page. */
+int vd_web_on_error(struct mg_connection *conn, int status, const char *message);
+
+/* The loop's side of calls: run one (vd_queue_fn), free one that never ran. */
+void vd_web_call_run(void *web, void *call);
+void vd_web_call_release(void *call);
+
+/* Let every thread that waits for the loop answer 503 now. */
+void vd_web_calls_cancel(struct vd_web *web);
+
+/* An answer. Zeroed but for 'status' it is an empty one. */
+struct vd_web_reply {
+    int status;
+    const char *content_type; /* NULL: none */
+    const char *headers;      /* further header lines, each with CR LF; NULL: none */
+    const void *body;
+    size_t len;
+    bool is_head; /* tell the length, send no body */
+};
+
+/* Send an answer and end the connection; return its status. Thread: the connection's. */
+int vd_web_reply(struct mg_connection *conn, const struct vd_web_reply *reply);
+
+/* Send {"error":{...}} with an answer's headers ('headers' may be NULL); return the status. */
+int vd_web_reply_error(struct mg_connection *conn, int status, const char *code,
+                       const char *message, const char *headers);
+
+/* gzip 'plain' into 'out', or leave that empty where nothing is gained. */
+void vd_web_gzip(const struct vd_buf *plain, int level, struct vd_buf *out);
+
+/* The server that a connection belongs to. */
+static inline struct vd_web *vd_web_of(const struct mg_connection *conn)
+{
+    return mg_get_user_data(mg_get_context(conn));
+}
+
+/* The endpoint at exactly 'path', or NULL. */
+struct vd_web_socket *vd_web_socket_find(const struct vd_web *web, const char *path);
+
+/* Hand the endpoint over to civetweb, which is listening by now. */
+void vd_web_socket_attach(struct vd_web_socket *socket, struct mg_context *ctx);
+
+/* Free the list of endpoints. No connection is left. */
+void vd_web_sockets_free(struct vd_web *web);
+
+/* The loop's side of texts from clients. */
+void vd_web_text_run(void *web, void *text);
+
+#endif
