@@ -1,0 +1,73 @@
+// A few verbs on the document. Texts are only ever set as text; widths go through the object model,
+// which the content policy allows where a style attribute is refused.
+
+const SVG = 'http://www.w3.org/2000/svg';
+
+export function byId(id) {
+  return document.getElementById(id);
+}
+
+export function make(tag, attributes = {}, ...children) {
+  const node = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== null && value !== false) {
+      node.setAttribute(name, value === true ? '' : value);
+    }
+  }
+  node.append(...children);
+  return node;
+}
+
+export function makeSvg(tag, attributes = {}, ...children) {
+  const node = document.createElementNS(SVG, tag);
+  setAttributes(node, attributes);
+  node.append(...children);
+  return node;
+}
+
+export function setAttributes(node, attributes) {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (node.getAttribute(name) !== String(value)) {
+      node.setAttribute(name, value);
+    }
+  }
+}
+
+export function setText(node, text) {
+  if (node.textContent !== text) {
+    node.textContent = text;
+  }
+}
+
+// Part of its track that a bar fills, 0 to 1.
+export function setFill(node, part) {
+  const width = `${(Math.max(0, Math.min(1, part)) * 100).toFixed(2)}%`;
+  if (node.style.width !== width) {
+    node.style.width = width;
+  }
+}
+
+export function setColour(node, colour) {
+  node.style.setProperty('--fill', colour.fill);
+  node.style.setProperty('--ink', colour.ink);
+}
+
+// Make the children of 'parent' those of 'items', one for each key: 'create(item)' makes what is new,
+// 'update(node, item, place)' fills it in. Nodes are kept, so focus and selection are.
+export function keep(parent, items, keyOf, create, update) {
+  const held = new Map([...parent.children].map((node) => [node.dataset.key, node]));
+  items.forEach((item, place) => {
+    const key = String(keyOf(item));
+    let node = held.get(key);
+    if (node === undefined) {
+      node = create(item);
+      node.dataset.key = key;
+    }
+    held.delete(key);
+    if (parent.children[place] !== node) {
+      parent.insertBefore(node, parent.children[place] ?? null);
+    }
+    update(node, item, place);
+  });
+  held.forEach((node) => node.remove());
+}

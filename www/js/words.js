@@ -1,0 +1,102 @@
+// Every word that the page makes, and how it writes numbers and times. One catalogue a language.
+
+const LANG = document.documentElement.lang || 'en';
+
+const integer = new Intl.NumberFormat(LANG, { maximumFractionDigits: 0 });
+const tenth = new Intl.NumberFormat(LANG, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
+const clock = new Intl.DateTimeFormat(LANG, {
+  hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
+});
+const zone = new Intl.DateTimeFormat(LANG, { timeZoneName: 'short' })
+  .formatToParts(new Date()).find((part) => part.type === 'timeZoneName').value;
+
+export const NONE = '–';
+
+export function count(n) {
+  return n === null || n === undefined ? NONE : integer.format(n);
+}
+
+export function signed(n) {
+  return `${n > 0 ? '+' : n < 0 ? '−' : ''}${integer.format(Math.abs(n))}`;
+}
+
+// Tenths of a percent as "41.3 %".
+export function percent(tenths) {
+  return tenths === null ? NONE : `${tenth.format(tenths / 10)}\u00a0%`;
+}
+
+export function points(tenths) {
+  return `${tenth.format(Math.abs(tenths) / 10)}\u00a0pts`;
+}
+
+export function time(ms) {
+  return ms ? clock.format(new Date(ms)) : NONE;
+}
+
+export function timeZone() {
+  return zone;
+}
+
+export function age(ms) {
+  const s = Math.max(0, Math.round(ms / 1000));
+  if (s < 60) {
+    return `${s} s`;
+  }
+  return s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+}
+
+export const words = {
+  kind: { simulated: 'Simulated', replay: 'Replay', live: '' },
+  kindHelp: {
+    simulated: 'These votes are made by a simulation.',
+    replay: 'These votes replay an election that was held before.',
+    live: '',
+  },
+  status: { partial: 'Partial count', complete: 'Complete' },
+  freshness: {
+    connecting: 'Connecting',
+    fresh: 'Live',
+    late: 'Late',
+    stale: 'Stale',
+    disconnected: 'Disconnected',
+  },
+  polling: 'Live, by polling',
+  source: {
+    waiting: 'Waiting for the first vote',
+    alive: 'Votes are coming in',
+    quiet: 'No new votes, feed alive',
+    silent: 'The source is silent',
+  },
+  old: (text) => `Numbers are ${text} old`,
+  refreshLive: 'Live',
+  refreshEvery: (s) => `Every ${s} s`,
+  leading: 'Leading candidate',
+  tied: 'Tied for the lead',
+  noVotes: 'No votes yet',
+  noVotesHelp: 'The count begins with the first vote. This page changes by itself.',
+  noCandidates: 'No candidates yet',
+  and: ' and ',
+  leadOver: (name, votes, pts) => `${votes} votes ahead of ${name} (${pts})`,
+  leadAlone: 'No other candidate has votes',
+  tiedAt: (votes, n) => `${n} candidates with ${votes} votes each`,
+  independent: 'No party',
+  others: 'Others',
+  perSecond: (n) => `${n} a second`,
+  noChangeSince: (t) => `unchanged since ${t}`,
+  ofRegistered: (counted, voters) => `${counted} of ${voters} registered`,
+  registeredUnknown: 'registered voters not known',
+  beyond: '> ',
+  databaseOld: (t) => `database away, as of ${t}`,
+  databaseAbsent: 'database not reached yet',
+  page: (n, of) => `Page ${n} of ${of}`,
+  rows: (from, to, of) => `${from} to ${to} of ${of}`,
+  noPlaces: 'No place has reported yet',
+  noRows: 'Nothing counted yet',
+  tie: 'Tie',
+  ascending: 'Ascending',
+  descending: 'Descending',
+  gender: { female: 'Women', male: 'Men' },
+  unknown: 'Not stated',
+  say: (name, votes) => `${name} leads with ${votes} votes.`,
+  sayTie: (names) => `Tie between ${names}.`,
+};
