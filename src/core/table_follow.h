@@ -8,17 +8,21 @@
 
 struct vd_follower; /* the shared consumer */
 
-struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop, struct vd_log *log,
-                                    struct vd_metrics *metrics);
+struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop,
+                                    struct vd_log *log, struct vd_metrics *metrics);
 
-/* The table of 'topic'; the same one for the same topic. Owned by the follower. */
+/* The table of 'topic'; the same one for the same topic, which need not be started. Owned by the
+ * follower. */
 struct vd_table *vd_follower_table(struct vd_follower *follower, const char *topic);
 
-/* Begin reading all tables from their beginning; partition counts come from vd_topics_ensure. */
+/* Begin reading all tables from their beginning, later ones as soon as they are asked for;
+ * partition counts come from vd_topics_ensure. Every table's topic is among 'topics', which are
+ * borrowed. */
 void vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
                        size_t count);
 
-/* Final; frees the tables. on_closed runs on the loop when the consumer is gone, or NULL. */
+/* Final, and not from a table's callback; nothing is called any more but on_closed, or NULL, on the
+ * loop, when consumer and tables are gone. */
 void vd_follower_close(struct vd_follower *follower, void (*on_closed)(void *arg), void *arg);
 
 #endif

@@ -68,6 +68,7 @@ enum vd_status vd_topics_open(struct vd_topics_ask *ask, struct vd_kafka *kafka,
                                                  "socket.timeout.ms", "10000", NULL);
     char text[512] = "";
 
+    rd_kafka_conf_set_error_cb(conf, NULL); /* nobody polls it: errors would pile up */
     ask->rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (ask->rk == NULL) {
         rd_kafka_conf_destroy(conf);
