@@ -1,4 +1,5 @@
-/* HTTP client on the loop: libcurl's multi interface. */
+/* HTTP client on the loop: libcurl's multi interface. Names are looked up in a thread of libcurl's;
+ * a proxy is taken from the environment as libcurl does (https_proxy, no_proxy). */
 #ifndef VD_CORE_HTTP_H
 #define VD_CORE_HTTP_H
 
@@ -33,11 +34,13 @@ struct vd_http *vd_http_new(struct vd_loop *loop);
 void vd_http_close(struct vd_http *http); /* calls under way end without their callback */
 
 /* Start a GET request. Callback: exactly once, later, unless cancelled; the response is borrowed.
- * Returns: a handle that is valid until the callback returns. NULL: 'err' says why (a bad URL). */
+ * Messages show the URL without user and query.
+ * Returns: a handle that is valid until the callback returns. NULL: 'err' says why: VD_INVALID for a
+ * bad URL, VD_AGAIN with 256 requests under way. */
 VD_API struct vd_http_call *vd_http_get(struct vd_http *http, const struct vd_http_request *request,
                                         vd_http_done_fn *on_done, void *arg, struct vd_err *err);
 
-/* End a call without its callback. NULL is accepted. */
+/* End a call without its callback; in that callback, nothing. NULL is accepted. */
 VD_API void vd_http_cancel(struct vd_http_call *call);
 
 #endif
