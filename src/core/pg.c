@@ -415,8 +415,14 @@ static void on_poll(uv_poll_t *handle, int error, int events)
 {
     struct vd_pg_watch *watching = handle->data;
 
-    /* libuv reports a bad descriptor with no events; reading it gives libpq's words for that. */
-    wake(watching->pg, error != 0 ? UV_READABLE : events);
+    /* A socket with an error, such as a reset, may still have bytes to read, the server's last
+     * words for instance. libuv stops polling it; forgetting what was asked for makes watch() go
+     * on. */
+    if (error != 0) {
+        watching->events = 0;
+        events = UV_READABLE;
+    }
+    wake(watching->pg, events);
 }
 
 static void run_out(struct vd_pg *pg)
