@@ -1,1 +1,1 @@
-#include "stage.h"
+#include <votingd/stage.h>

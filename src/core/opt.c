@@ -117,6 +117,8 @@ static void add_length_range(const struct vd_opt *opt, struct vd_buf *out)
 {
     if (!has_range(opt)) {
         vd_buf_add_text(out, "any text");
+    } else if (!has_upper_limit(opt) && opt->min == 1) {
+        vd_buf_add_text(out, "not empty");
     } else if (!has_upper_limit(opt)) {
         vd_buf_printf(out, "at least %.0f byte%s long", opt->min, opt->min == 1 ? "" : "s");
     } else if (opt->min == 0) {

@@ -5,7 +5,8 @@
  * metrics and shutdown; the stage turns batches of records into records.
  *
  * Life, every callback on the loop thread:
- *   check     options are set; no side effects; also run by --check
+ *   check     options are set; no side effects; 'stage' is NULL, since nothing runs yet; also run by
+ *             --check, and for stages that are disabled
  *   start     open what is needed: timers, routes, watches. Must not block; the broker may be away,
  *             so partition counts are not known yet
  *   assign    a partition is about to be read; answer with vd_assign_start, once
@@ -128,6 +129,9 @@ VD_API int32_t vd_stage_output_partitions(const struct vd_stage *stage, size_t o
 
 /* Generation of the topic of an input. */
 VD_API int16_t vd_stage_input_generation(const struct vd_stage *stage, size_t input);
+
+/* Generation of the topic of an output; 0 where an optional one is not mapped. */
+VD_API int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output);
 
 /* True while the partition of input 0 is assigned to this node. */
 VD_API bool vd_stage_owns(const struct vd_stage *stage, int32_t partition);

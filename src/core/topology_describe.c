@@ -6,6 +6,7 @@
 
 #define TERMINAL_COLUMNS 80
 #define HELP_INDENT 6
+#define DEFAULT_COLUMNS 32
 
 struct port_list {
     const char *kind; /* "input" */
@@ -17,12 +18,29 @@ struct widths {
     int name, def;
 };
 
-static const char *default_of(const struct vd_opt *opt)
+/* The reference page says @DATADIR@ where a module was built with this installation's folder. */
+static const char *const places[][2] = {
+    {"@PLUGINDIR@", VD_PLUGIN_DIR},
+    {"@DATADIR@", VD_DATA_DIR},
+};
+
+/* The default in words: on a terminal with this installation's folders, in Markdown without them.
+ * Owns: the caller frees it. */
+static char *format_default(const struct vd_opt *opt, enum vd_describe_form form)
 {
+    const int from = form == VD_DESCRIBE_MARKDOWN ? 1 : 0;
+
     if (opt->def == NULL) {
-        return "required";
+        return vd_strdup("required");
     }
-    return *opt->def == '\0' ? "-" : opt->def;
+    for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
+        size_t len = strlen(places[i][from]);
+
+        if (strncmp(opt->def, places[i][from], len) == 0) {
+            return vd_format("%s%s", places[i][1 - from], opt->def + len);
+        }
+    }
+    return vd_strdup(*opt->def == '\0' ? "-" : opt->def);
 }
 
 static int wider(int width, const char *text)
@@ -75,22 +93,24 @@ static void add_cell(struct vd_buf *out, const char *text, const char *quote)
 
 static void add_options_text(const struct vd_opt *opts, struct vd_buf *out)
 {
-    struct widths widths = {.name = 4, .def = 7};
+    struct widths widths = {.name = 6, .def = 7};
 
     for (const struct vd_opt *opt = opts; opt->name != NULL; opt++) {
+        VD_AUTO(mem) char *def = format_default(opt, VD_DESCRIBE_TEXT);
+
         widths.name = wider(widths.name, opt->name);
-        widths.def = wider(widths.def, default_of(opt));
-    }
-    if (widths.def > 24) {
-        widths.def = 24; /* one long default moves its own line only */
+        if (strlen(def) <= DEFAULT_COLUMNS) { /* a longer one moves its own line only */
+            widths.def = wider(widths.def, def);
+        }
     }
     vd_buf_printf(out, "  %-*s  %-*s  VALUES\n", widths.name, "OPTION", widths.def, "DEFAULT");
     for (const struct vd_opt *opt = opts; opt->name != NULL; opt++) {
         VD_AUTO(buf) struct vd_buf range = {0};
+        VD_AUTO(mem) char *def = format_default(opt, VD_DESCRIBE_TEXT);
 
         vd_opt_range(opt, &range);
-        vd_buf_printf(out, "  %-*s  %-*s  %s%s\n", widths.name, opt->name, widths.def,
-                      default_of(opt), vd_buf_text(&range), opt->is_secret ? ", secret" : "");
+        vd_buf_printf(out, "  %-*s  %-*s  %s%s\n", widths.name, opt->name, widths.def, def,
+                      vd_buf_text(&range), opt->is_secret ? ", secret" : "");
         if (opt->help != NULL) {
             add_wrapped(out, opt->help, HELP_INDENT);
         }
@@ -102,6 +122,7 @@ static void add_options_markdown(const struct vd_opt *opts, struct vd_buf *out)
     vd_buf_add_text(out, "| option | default | values | meaning |\n| --- | --- | --- | --- |\n");
     for (const struct vd_opt *opt = opts; opt->name != NULL; opt++) {
         VD_AUTO(buf) struct vd_buf range = {0};
+        VD_AUTO(mem) char *def = format_default(opt, VD_DESCRIBE_MARKDOWN);
         bool is_quoted = opt->def != NULL && *opt->def != '\0';
 
         vd_opt_range(opt, &range);
@@ -110,7 +131,7 @@ static void add_options_markdown(const struct vd_opt *opts, struct vd_buf *out)
         }
         vd_buf_add_char(out, '|');
         add_cell(out, opt->name, "`");
-        add_cell(out, default_of(opt), is_quoted ? "`" : "");
+        add_cell(out, def, is_quoted ? "`" : "");
         add_cell(out, vd_buf_text(&range), "");
         add_cell(out, opt->help != NULL ? opt->help : "", "");
         vd_buf_add_char(out, '\n');

@@ -236,19 +236,39 @@ static void check_partitions(struct vd_load *load, const struct vd_stage_conf *c
     }
 }
 
+/* Whether a stage runs on some node: alternatives that are disabled do not get into each other's
+ * way. */
+static bool runs(const struct vd_load *load, const char *stage)
+{
+    const struct vd_topology *topology = load->topology;
+
+    for (size_t i = 0; i < load->args->enable_count; i++) {
+        if (strcmp(load->args->enable[i], stage) == 0) {
+            return true;
+        }
+    }
+    for (size_t i = 0; i < topology->all_stage_count; i++) {
+        if (strcmp(topology->all_stages[i]->name, stage) == 0) {
+            return topology->all_stages[i]->enabled;
+        }
+    }
+    return false;
+}
+
 /* Two stages with chains of their own on one topic would break each other's. */
 static void check_chain(struct vd_load *load, const struct vd_stage_conf *conf, size_t output)
 {
     const struct vd_topic_conf *topic = conf->outputs[output];
     const char *name = conf->desc->outputs[output].name;
 
-    if (topic == NULL || (conf->desc->outputs[output].flags & VD_PORT_CHAINED) == 0) {
+    if (topic == NULL || (conf->desc->outputs[output].flags & VD_PORT_CHAINED) == 0 ||
+        !runs(load, conf->name)) {
         return;
     }
     for (size_t i = 0; i < load->use_count; i++) {
         const struct vd_use *use = &load->uses[i];
 
-        if (use->topic == topic && is_write(use->kind) &&
+        if (use->topic == topic && is_write(use->kind) && runs(load, use->stage) &&
             (strcmp(use->stage, conf->name) != 0 || strcmp(use->port, name) != 0)) {
             vd_load_fault_value(
                 load, use->entry,
