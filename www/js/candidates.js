@@ -3,8 +3,9 @@
 import { avatar, drawBars, drawRing, drawStrip, setAvatar } from './charts.js';
 import { byId, keep, make, setColour, setText } from './dom.js';
 import { OTHERS, partyInitials } from './palette.js';
-import { shares } from './shares.js';
-import { count, percent, points, signed, words } from './words.js';
+import {
+  count, isolate, percent, points, signed, words,
+} from './words.js';
 
 const SLICES_MAX = 6;
 const FACES_MAX = 4;
@@ -31,10 +32,10 @@ export class Candidates {
       (node, one) => setAvatar(node, one.name, palette.of(one)));
     setText(byId('leader-name'), leaders.length === 0
       ? words.noVotes
-      : leaders.map((one) => one.name).join(words.and));
+      : leaders.map((one) => isolate(one.name)).join(words.and));
     setText(byId('leader-party'), leaders.length === 0
       ? words.noVotesHelp
-      : [...new Set(leaders.map((one) => one.party || words.independent))].join(words.and));
+      : [...new Set(leaders.map((one) => isolate(one.party || words.independent)))].join(words.and));
     byId('leader-numbers').hidden = leaders.length === 0;
     if (first) {
       setText(byId('leader-votes'), count(first.votes));
@@ -44,7 +45,7 @@ export class Candidates {
     drawStrip(byId('leader-strip'), list.map((one) => ({
       key: one.id,
       part: total > 0 ? one.votes / total : 0,
-      label: `${partyInitials(one.party || one.name)} ${percent(one.share)}`,
+      label: `${isolate(partyInitials(one.party || one.name))} ${percent(one.share)}`,
       colour: palette.of(one),
     })));
   }
@@ -56,7 +57,7 @@ export class Candidates {
       key: one.id,
       label: one.name,
       value: count(one.votes),
-      note: `${partyInitials(one.party || one.name)} · ${percent(total > 0 ? one.share : null)}`,
+      note: `${isolate(partyInitials(one.party || one.name))} · ${percent(total > 0 ? one.share : null)}`,
       part: top > 0 ? one.votes / top : 0,
       colour: palette.of(one),
     })));
@@ -135,14 +136,19 @@ function slicesOf(list, total, palette) {
     mark: partyInitials(one.party || one.name),
     label: one.name,
     votes: one.votes,
+    share: one.share,
     colour: palette.of(one),
   }));
   if (isCut) {
-    const votes = list.slice(SLICES_MAX - 1).reduce((sum, one) => sum + one.votes, 0);
-    slices.push({ key: ' others', mark: '…', label: words.others, votes, colour: OTHERS });
+    const rest = list.slice(SLICES_MAX - 1);
+    slices.push({
+      key: ' others',
+      mark: '…',
+      label: words.others,
+      votes: rest.reduce((sum, one) => sum + one.votes, 0),
+      share: rest.reduce((sum, one) => sum + one.share, 0), // so that all are those of the table
+      colour: OTHERS,
+    });
   }
-  const dealt = isCut ? shares(slices.map((slice) => slice.votes)) : shown.map((one) => one.share);
-  return slices.map((slice, i) => ({
-    ...slice, share: dealt[i], part: total > 0 ? slice.votes / total : 0,
-  }));
+  return slices.map((slice) => ({ ...slice, part: total > 0 ? slice.votes / total : 0 }));
 }

@@ -23,6 +23,7 @@ export class Feed {
     this.isPolling = false;
     this.failures = 0;
     this.intervalMs = 0; // 0: live
+    this.socketSeq = 0; // the picture that the socket brought last; the API may be ahead of it
     this.frameAt = null; // local time of the last frame
     this.serverMs = 0; // the server's clock at that moment
     this.timers = new Map();
@@ -178,17 +179,21 @@ export class Feed {
     }
     if (result === 'gap') {
       this.#resync();
-    } else if (frame.type === 'snapshot' || frame.type === 'delta') {
-      this.#current();
+    }
+    if (frame.type === 'snapshot' || frame.type === 'delta') {
+      this.socketSeq = frame.seq;
+      this.#current(result);
     }
     this.onChange();
   }
 
-  // The socket brought a picture: all is well again.
-  #current() {
-    this.failures = 0;
-    this.#cancel('answer');
-    this.#stopPolling();
+  // The socket brought a picture: all is well again, unless it does not fit.
+  #current(result) {
+    if (result !== 'gap') {
+      this.failures = 0;
+      this.#cancel('answer');
+      this.#stopPolling();
+    }
     if (this.world.now() - this.ackAt >= ACK_MS) {
       this.#ack();
     } else if (!this.timers.has('ack')) {
@@ -197,8 +202,9 @@ export class Feed {
   }
 
   #ack() {
+    this.#cancel('ack');
     this.ackAt = this.world.now();
-    this.#send({ type: 'ack', seq: this.model.seq });
+    this.#send({ type: 'ack', seq: this.socketSeq });
   }
 
   #resync() {

@@ -29,6 +29,11 @@ export function points(tenths) {
   return `${tenth.format(Math.abs(tenths) / 10)}\u00a0pts`;
 }
 
+// A name inside a sentence: its direction of writing must not turn the rest around.
+export function isolate(text) {
+  return `\u2068${text}\u2069`;
+}
+
 export function time(ms) {
   return ms ? clock.format(new Date(ms)) : NONE;
 }
@@ -76,7 +81,7 @@ export const words = {
   noVotesHelp: 'The count begins with the first vote. This page changes by itself.',
   noCandidates: 'No candidates yet',
   and: ' and ',
-  leadOver: (name, votes, pts) => `${votes} votes ahead of ${name} (${pts})`,
+  leadOver: (name, votes, pts) => `${votes} votes ahead of ${isolate(name)} (${pts})`,
   leadAlone: 'No other candidate has votes',
   tiedAt: (votes, n) => `${n} candidates with ${votes} votes each`,
   independent: 'No party',

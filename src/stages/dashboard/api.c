@@ -56,19 +56,6 @@ static bool has_only(const struct vd_web_request *request, const char *name,
     return true;
 }
 
-/* True, and 304, if the client holds what 'etag' names. */
-static bool is_held(const struct vd_web_request *request, struct vd_web_response *response)
-{
-    const char *found = strstr(request->if_none_match, response->etag);
-    size_t len = strlen(response->etag);
-
-    if (found == NULL || found == request->if_none_match || found[-1] != '"' || found[len] != '"') {
-        return false;
-    }
-    response->status = 304;
-    return true;
-}
-
 void api_version(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
 {
     const struct api *api = arg;
@@ -87,10 +74,7 @@ void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_
     }
     (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
                    api->picture->texts_seq); /* fits: 16 characters and 20 digits */
-    if (!is_held(request, response)) {
-        wire_preload(&response->body, api->picture, picture_frame_last(api->picture),
-                     api->election);
-    }
+    wire_preload(&response->body, api->picture, picture_frame_last(api->picture), api->election);
 }
 
 void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
@@ -132,12 +116,10 @@ void api_snapshot_at(void *arg, const struct vd_web_request *request,
     (void)snprintf(response->etag, sizeof(response->etag), "s-%s-%" PRIu64, api->picture->epoch,
                    seq); /* fits */
     response->is_immutable = true;
-    if (!is_held(request, response)) {
-        /* A picture that is cacheable for ever says nothing of the moment it was asked for. */
-        wire_snapshot(&response->body, api->picture, frame,
-                      frame->about.changed_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,
-                      frame->about.received_ms);
-    }
+    /* A picture that is cacheable for ever says nothing of the moment it was asked for. */
+    wire_snapshot(&response->body, api->picture, frame,
+                  frame->about.changed_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,
+                  frame->about.received_ms);
 }
 
 void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_response *response)

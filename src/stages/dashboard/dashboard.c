@@ -210,15 +210,6 @@ static void on_tick(void *arg)
     vd_timer_start(dashboard->tick, dashboard->tick_ms);
 }
 
-/* Core takes "ack" and "rate"; "resync" is answered by the next tick, which core asks for a full
- * picture. Anything else breaks the protocol. */
-static bool on_text(void *arg, const char *text, size_t len)
-{
-    static const char resync[] = "{\"type\":\"resync\"}";
-
-    return len == sizeof(resync) - 1 && memcmp(text, resync, len) == 0;
-}
-
 static enum vd_status dashboard_check(struct vd_stage *stage, void *state, struct vd_err *err)
 {
     const struct dashboard *dashboard = state;
@@ -261,14 +252,13 @@ static void get_metrics(struct dashboard *dashboard)
 
 static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
 {
-    const struct vd_web_socket_events events = {.on_text = on_text, .arg = dashboard};
     struct vd_web *web = vd_stage_web(dashboard->stage);
 
     if (page_serve(web, dashboard->www, err) != VD_OK ||
         api_serve(web, &dashboard->api, err) != VD_OK) {
         return err->status;
     }
-    return vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, &events, &dashboard->socket, err);
+    return vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, NULL, &dashboard->socket, err);
 }
 
 static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struct vd_err *err)

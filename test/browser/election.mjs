@@ -1,0 +1,149 @@
+// An election of one's own on the given broker and database: its topics have a prefix, its tables a
+// database, its page a port that nobody else uses.
+import { execFileSync, spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+const { env } = process;
+
+// What the test cannot do without; NULL if all is there.
+export function missing() {
+  for (const name of ['KAFKA_BROKERS', 'DATABASE_URL', 'VOTINGD', 'VOTINGD_SOURCE']) {
+    if (!env[name]) {
+      return `${name} is not set`;
+    }
+  }
+  return null;
+}
+
+// The same server, another database; for an address as for a list of settings.
+function withDatabase(conninfo, database) {
+  if (/^postgres(ql)?:\/\//.test(conninfo)) {
+    const address = new URL(conninfo);
+    address.pathname = `/${database}`;
+    return address.href;
+  }
+  return `${conninfo} dbname=${database}`;
+}
+
+function freePort() {
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.on('error', reject);
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address();
+      server.close(() => resolve(port));
+    });
+  });
+}
+
+// config/election.ini with every topic renamed.
+function makeTopology(prefix) {
+  let text = readFileSync(join(env.VOTINGD_SOURCE, 'config/election.ini'), 'utf8');
+  const topics = [...text.matchAll(/^\[topic:([^\]]+)\]/gm)].map((match) => match[1]);
+  for (const topic of topics) {
+    text = text.replace(new RegExp(`(?<=[:= ,])${topic}(?=[\\s\\],])`, 'g'), prefix + topic);
+  }
+  return text.replace(/^application = .*$/m, `application = ${prefix}election`);
+}
+
+export class Election {
+  // 'settings' are further words for the daemon's command line.
+  static async begin(name, settings = []) {
+    const made = new Election();
+    made.name = `${name}_${process.pid}_${Date.now().toString(36)}`;
+    made.folder = mkdtempSync(join(tmpdir(), 'votingd-page-'));
+    made.database = withDatabase(env.DATABASE_URL, made.name);
+    made.port = await freePort();
+    made.url = `http://127.0.0.1:${made.port}`;
+    made.#psql(env.DATABASE_URL, `CREATE DATABASE ${made.name}`);
+    writeFileSync(join(made.folder, 'election.ini'), makeTopology(`${made.name}_`));
+    made.start(settings);
+    return made;
+  }
+
+  start(settings) {
+    this.log = '';
+    this.daemon = spawn(env.VOTINGD,
+      ['--topology', join(this.folder, 'election.ini'), ...settings],
+      {
+        env: { ...env, DATABASE_URL: this.database, VOTINGD_LISTEN: `127.0.0.1:${this.port}` },
+        stdio: ['ignore', 'ignore', 'pipe'],
+      });
+    this.daemon.stderr.on('data', (bytes) => {
+      this.log += bytes;
+    });
+    this.ended = new Promise((resolve) => {
+      this.daemon.on('exit', (code, signal) => {
+        this.hasEnded = true;
+        resolve(code ?? signal);
+      });
+    });
+  }
+
+  #psql(conninfo, sql) {
+    return execFileSync('psql', ['-X', '-A', '-t', '-q', '-F', '\t', '-c', sql, conninfo],
+      { encoding: 'utf8' }).trim();
+  }
+
+  // Rows of text fields.
+  query(sql) {
+    const text = this.#psql(this.database, sql);
+    return text === '' ? [] : text.split('\n').map((line) => line.split('\t'));
+  }
+
+  number(sql) {
+    return Number(this.query(sql)[0][0]);
+  }
+
+  async get(path) {
+    const response = await fetch(this.url + path);
+    return response.json();
+  }
+
+  async waitFor(what, ms, isTrue) {
+    const end = Date.now() + ms;
+    for (;;) {
+      if (this.hasEnded) {
+        throw new Error(`the daemon ended while waiting for ${what}:\n${this.log.slice(-4000)}`);
+      }
+      try {
+        if (await isTrue()) {
+          return;
+        }
+      } catch (error) {
+        if (Date.now() > end) {
+          throw error;
+        }
+      }
+      if (Date.now() > end) {
+        throw new Error(`${what}: not within ${ms} ms\n${this.log.slice(-4000)}`);
+      }
+      await new Promise((resolve) => {
+        setTimeout(resolve, 100);
+      });
+    }
+  }
+
+  // SIGTERM; gives the exit code.
+  async stop() {
+    this.daemon.kill('SIGTERM');
+    const late = setTimeout(() => this.daemon.kill('SIGKILL'), 30000);
+    const code = await this.ended;
+    clearTimeout(late);
+    return code;
+  }
+
+  async wipe() {
+    if (!this.hasEnded) {
+      await this.stop();
+    }
+    try {
+      this.#psql(env.DATABASE_URL, `DROP DATABASE ${this.name} WITH (FORCE)`);
+    } finally {
+      rmSync(this.folder, { recursive: true, force: true });
+    }
+  }
+}

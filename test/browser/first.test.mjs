@@ -1,0 +1,231 @@
+// The whole way: config/election.ini on a real broker and database, its page in Chromium. What the
+// page shows must be what the database holds.
+import assert from 'node:assert/strict';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, test } from 'node:test';
+
+import { Election, missing } from './election.mjs';
+
+const CHROMIUM = '/usr/bin/chromium';
+const VOTERS = 1000;
+const SHOTS = process.env.VOTINGD_SHOTS ?? '/tmp/votingd-screenshots';
+
+let playwright = null;
+try {
+  playwright = await import('playwright-core');
+} catch {
+  // Not installed: skipped below.
+}
+const lack = missing()
+  ?? (existsSync(CHROMIUM) ? null : `there is no ${CHROMIUM}`)
+  ?? (playwright ? null : 'playwright-core is not installed: npm ci in test/browser');
+if (lack !== null) {
+  console.log(`skipped: ${lack}`);
+  process.exit(77);
+}
+
+let election;
+let browser;
+let page;
+const complaints = [];
+
+async function openPage(options = {}) {
+  const context = await browser.newContext({
+    viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...options,
+  });
+  const opened = await context.newPage();
+  opened.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) {
+      complaints.push(`${message.type()}: ${message.text()}`);
+    }
+  });
+  opened.on('pageerror', (error) => complaints.push(`page: ${error.message}`));
+  opened.on('request', (request) => {
+    if (!request.url().startsWith(election.url) && !request.url().startsWith('data:')) {
+      complaints.push(`third party: ${request.url()}`);
+    }
+  });
+  await opened.goto(election.url);
+  return opened;
+}
+
+const text = (id) => page.textContent(`#${id}`);
+const number = async (id) => Number((await text(id)).replaceAll(',', ''));
+const column = (body, nth) => page.$$eval(`#${body} tr`,
+  (rows, at) => rows.map((row) => row.children[at].textContent), nth);
+const numbers = async (body, nth) => (await column(body, nth)).map((one) => Number(one.replaceAll(',', '')));
+
+before(async () => {
+  election = await Election.begin('page_first', ['--set', `stage:generator.voters=${VOTERS}`]);
+  await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
+  browser = await playwright.chromium.launch({
+    executablePath: CHROMIUM,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
+      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  });
+  page = await openPage();
+  mkdirSync(SHOTS, { recursive: true });
+});
+
+after(async () => {
+  await browser?.close();
+  await election?.wipe();
+});
+
+test('the totals become those of the database', async () => {
+  await election.waitFor('every vote on the page', 120000,
+    async () => (await number('counted')) === VOTERS && (await number('voters')) === VOTERS);
+  assert.equal(await number('counted'), election.number('SELECT count(*) FROM votes'));
+  assert.equal(await number('voters'), election.number('SELECT count(*) FROM voters'));
+  assert.equal(await number('candidates-total'), election.number('SELECT count(*) FROM candidates'));
+  assert.equal(await text('freshness-name'), 'Live');
+  assert.equal(await text('kind'), 'Simulated');
+  assert.match(await text('progress'), /^> 99\.9/);
+});
+
+test('the leader and the candidate table are those of the database', async () => {
+  const rows = election.query(`SELECT c.candidate_name, count(*) FROM votes v
+    JOIN candidates c USING (candidate_id) GROUP BY c.candidate_id, c.candidate_name
+    ORDER BY count(*) DESC, c.candidate_name`);
+  const votes = rows.map((row) => Number(row[1]));
+  const names = await column('candidates-body', 1);
+  const leaders = rows.filter((row) => Number(row[1]) === votes[0]).map((row) => row[0]);
+
+  assert.deepEqual(await numbers('candidates-body', 4), votes);
+  rows.forEach((row, place) => assert.ok(names[place].endsWith(row[0])));
+  const shown = (await text('leader-name')).replace(/[\u2066-\u2069]/g, '');
+  leaders.forEach((name) => assert.ok(shown.includes(name), shown));
+  assert.equal(await number('leader-votes'), votes[0]);
+  assert.equal(await text('leader-title'),
+    leaders.length > 1 ? 'Tied for the lead' : 'Leading candidate');
+});
+
+test('bars, ring and table show the same numbers, and shares add up to 100.0', async () => {
+  const votes = await column('candidates-body', 4);
+  const shares = await column('candidates-body', 5);
+  const bars = await page.$$eval('#bars .bar-value', (nodes) => nodes.map((node) => node.textContent));
+  const ring = await page.$$eval('#ring-legend .legend-share', (nodes) => nodes.map((node) => node.textContent));
+  const sum = shares.reduce((all, share) => all + Math.round(parseFloat(share) * 10), 0);
+
+  assert.deepEqual(bars, votes);
+  assert.deepEqual(ring, shares);
+  assert.equal(sum, 1000);
+});
+
+test('turnout by state is sorted, paged and complete', async () => {
+  const states = election.query(`SELECT vr.address_state, count(v.voter_id), count(*)
+    FROM voters vr LEFT JOIN votes v USING (voter_id) GROUP BY 1`);
+  const pages = Math.ceil(states.length / 10);
+  const first = await numbers('places-body', 1);
+
+  assert.deepEqual(first, [...first].sort((a, b) => b - a));
+  assert.equal(await text('places-pages'), `Page 1 of ${pages}`);
+  for (let i = 1; i < pages; i += 1) {
+    await page.click('#places-next');
+  }
+  assert.equal((await column('places-body', 0)).length, states.length - 10 * (pages - 1));
+  assert.ok(await page.isDisabled('#places-next'));
+
+  await page.selectOption('#places-size', '100');
+  const shown = await column('places-body', 0);
+  const votes = await numbers('places-body', 1);
+  const registered = await numbers('places-body', 2);
+  assert.equal(shown.length, states.length);
+  assert.equal(votes.reduce((sum, n) => sum + n, 0), VOTERS);
+  for (const [state, counted, voters] of states) {
+    const place = shown.indexOf(state);
+    assert.equal(votes[place], Number(counted), state);
+    assert.equal(registered[place], Number(voters), state);
+  }
+});
+
+test('a column sorts both ways, by its head or by the controls, and not at all', async () => {
+  await page.click('#places-by-state button');
+  const up = await column('places-body', 0);
+  assert.deepEqual(up, [...up].sort((a, b) => a.localeCompare(b)));
+  assert.equal(await page.getAttribute('#places-by-state', 'aria-sort'), 'ascending');
+  await page.click('#places-direction');
+  assert.deepEqual(await column('places-body', 0), [...up].reverse());
+  await page.selectOption('#places-sort', 'votes');
+  await page.click('#places-direction');
+  const votes = await numbers('places-body', 1);
+  assert.deepEqual(votes, [...votes].sort((a, b) => a - b));
+  await page.uncheck('#places-sorted');
+  assert.ok(await page.isDisabled('#places-sort'));
+  assert.equal(await page.getAttribute('#places-by-votes', 'aria-sort'), 'none');
+  await page.check('#places-sorted');
+});
+
+test('the address carries the view', async () => {
+  const other = await openPage();
+  await other.goto(`${election.url}/#sorted=yes&sort=state&direction=up&size=25&page=2`);
+  await other.reload();
+  await other.waitForSelector('#places-body tr');
+  assert.equal(await other.inputValue('#places-size'), '25');
+  assert.equal(await other.inputValue('#places-page'), '2');
+  await other.context().close();
+});
+
+test('breakdowns add up to the total', async () => {
+  for (const id of ['by-age', 'by-gender', 'by-party']) {
+    const values = await page.$$eval(`#${id} .bar-value`, (nodes) => nodes.map((node) => node.textContent));
+    const sum = values.reduce((all, one) => all + Number(one.replaceAll(',', '')), 0);
+    assert.equal(sum, VOTERS, id);
+  }
+  assert.ok((await page.$$('#by-city .bar')).length <= 10);
+});
+
+test('one click shows what the API says', async () => {
+  const snapshot = await election.get('/api/v1/snapshot');
+  await page.click('#refresh');
+  assert.equal(await text('point'), `${snapshot.epoch}-${snapshot.seq}`);
+  assert.equal(await number('counted'), snapshot.rows.totals[0][4]);
+  const version = await election.get('/api/v1/version');
+  assert.equal(version.epoch, snapshot.epoch);
+});
+
+test('every five seconds is one repaint in five seconds', async () => {
+  const repaint = async () => {
+    const old = await text('refreshed');
+    await page.waitForFunction(
+      (was) => document.getElementById('refreshed').textContent !== was, old, { polling: 20 });
+    return Date.now();
+  };
+
+  await page.focus('#interval');
+  await page.keyboard.press('ArrowRight');
+  assert.equal(await text('interval-text'), 'Every 5 s');
+  await repaint();
+  const begin = await repaint();
+  const end = await repaint();
+  assert.ok(Math.abs(end - begin - 5000) < 700, `${end - begin} ms`);
+  await page.keyboard.press('Home');
+  assert.equal(await text('interval-text'), 'Live');
+});
+
+test('it fits on every screen, in both themes', async () => {
+  for (const [name, width, colorScheme] of [
+    ['light-1440', 1440, 'light'], ['dark-1440', 1440, 'dark'], ['light-768', 768, 'light'],
+    ['light-320', 320, 'light'], ['dark-320', 320, 'dark'],
+  ]) {
+    const shown = await openPage({ viewport: { width, height: 900 }, colorScheme });
+    await shown.waitForSelector('#places-body tr');
+    const wide = await shown.evaluate(() => document.documentElement.scrollWidth);
+    await shown.screenshot({ path: join(SHOTS, `election-${name}.png`), fullPage: true });
+    assert.ok(wide <= width, `${name}: ${wide} px wide`);
+    await shown.context().close();
+  }
+});
+
+test('the browser complained of nothing', () => {
+  assert.deepEqual(complaints, []);
+});
+
+test('without the daemon the numbers stay and are marked as old', async () => {
+  assert.equal(await election.stop(), 0, election.log.slice(-2000));
+  await page.waitForFunction(
+    () => document.getElementById('freshness').dataset.state === 'disconnected');
+  assert.equal(await number('counted'), VOTERS);
+  await page.screenshot({ path: join(SHOTS, 'election-disconnected.png'), fullPage: true });
+});

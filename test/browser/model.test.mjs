@@ -1,0 +1,97 @@
+// The rules of votingd.v1: what a frame does to the picture that the page holds.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import { Model } from '../../www/js/model.js';
+
+const preload = {
+  elections: [{ id: 'election', name: 'Night', kind: 'simulated' }],
+  contests: [],
+  tables: {
+    candidate: { texts: ['candidate_id', 'candidate_name', 'party_affiliation', 'photo_url'], columns: ['votes'] },
+    state: { texts: ['state'], columns: ['votes', 'registered'] },
+    totals: { texts: ['id'], columns: ['voters', 'candidates', 'stored', 'counted'] },
+  },
+  rows: { candidate: [[0, 'c1', 'Ann', 'P', null]] },
+};
+
+const hello = (epoch = 'e') => ({ type: 'hello', epoch, seq: 1, preload });
+const snapshot = (seq, votes, epoch = 'e') => ({
+  type: 'snapshot', epoch, seq, now_ms: 1, source: 'alive', add: {}, rows: { candidate: [[0, votes]] },
+});
+const delta = (base, votes, more = {}) => ({
+  type: 'delta', epoch: 'e', seq: base + 1, base, now_ms: 1, source: 'alive', add: {}, rows: { candidate: [[0, votes]] }, ...more,
+});
+
+function begun(seq = 5, votes = 10) {
+  const model = new Model();
+  model.apply(hello());
+  model.apply(snapshot(seq, votes));
+  return model;
+}
+
+test('a delta applies only to the picture it was made from', () => {
+  const model = begun();
+  assert.equal(model.apply(delta(5, 11)), 'applied');
+  assert.equal(model.candidates()[0].votes, 11);
+  assert.equal(model.apply(delta(7, 99)), 'gap');
+  assert.equal(model.candidates()[0].votes, 11);
+  assert.equal(model.seq, 6);
+});
+
+test('a frame that is older than what is held is ignored', () => {
+  const model = begun();
+  assert.equal(model.apply(snapshot(4, 9)), 'ignored');
+  assert.equal(model.apply(delta(4, 9)), 'ignored');
+  assert.equal(model.candidates()[0].votes, 10);
+});
+
+test('the same snapshot twice is harmless', () => {
+  const model = begun();
+  assert.equal(model.apply(snapshot(5, 10)), 'applied');
+  assert.equal(model.candidates()[0].votes, 10);
+});
+
+test('a row comes with its texts before it is used', () => {
+  const model = begun();
+  model.apply(delta(5, 11, { add: { state: [[3, 'Ohio']] }, rows: { state: [[3, 7, null]] } }));
+  assert.deepEqual(model.rows('state'), [{
+    row: 3, state: 'Ohio', votes: 7, registered: null,
+  }]);
+});
+
+test('another epoch starts over', () => {
+  const model = begun();
+  assert.equal(model.apply(snapshot(9, 1, 'other')), 'restart');
+  assert.equal(model.apply(hello('other')), 'applied');
+  assert.equal(model.seq, 0);
+  assert.deepEqual(model.candidates(), []);
+  assert.equal(model.apply(snapshot(9, 1, 'other')), 'applied');
+});
+
+test('changes bring the model to the next picture', () => {
+  const model = begun();
+  const changes = {
+    ...snapshot(9, 20), type: 'changes', since: 5, next: 'e-9', is_truncated: false,
+  };
+  assert.equal(model.apply(changes), 'applied');
+  assert.equal(model.point(), 'e-9');
+  assert.equal(model.apply({ ...changes, since: 11 }), 'gap');
+});
+
+test('two heartbeats in a row that name a picture that never came are a gap', () => {
+  const model = begun();
+  const beat = (seq) => ({ type: 'beat', epoch: 'e', seq, source: 'quiet' });
+  assert.equal(model.apply(beat(5)), 'applied');
+  assert.equal(model.apply(beat(6)), 'applied');
+  assert.equal(model.apply(beat(6)), 'gap');
+  assert.equal(model.about.source, 'quiet');
+});
+
+test('what was not named yet is shown by its id', () => {
+  const model = begun();
+  model.apply(delta(5, 11, { add: { candidate: [[1, 'c2', null, null, null]] }, rows: { candidate: [[1, 3]] } }));
+  assert.deepEqual(model.candidates()[1], {
+    id: 'c2', name: 'c2', party: '', votes: 3,
+  });
+});

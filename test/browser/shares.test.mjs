@@ -1,0 +1,79 @@
+// Shares, leads, progress and turnout: whole numbers in, nothing that adds up wrongly out.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+
+import {
+  progress, shares, standing, turnout,
+} from '../../www/js/shares.js';
+
+// A small seeded generator, so that a failure can be repeated.
+function seeded(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return state / 4294967296;
+  };
+}
+
+test('shares of 10,000 random contests add up to 100.0 and are off by less than a tenth', () => {
+  const seed = 20241105;
+  const random = seeded(seed);
+  for (let i = 0; i < 10000; i += 1) {
+    const places = 1 + Math.floor(random() * 12);
+    const most = 10 ** (1 + Math.floor(random() * 14));
+    const votes = Array.from({ length: places }, () => Math.floor(random() * most));
+    const total = votes.reduce((sum, n) => sum + n, 0);
+    const dealt = shares(votes);
+    const sum = dealt.reduce((all, share) => all + share, 0);
+    assert.equal(sum, total === 0 ? 0 : 1000, `seed ${seed}, contest ${i}: ${votes}`);
+    dealt.forEach((share, place) => {
+      const exact = total === 0 ? 0 : (votes[place] / total) * 1000;
+      assert.ok(Math.abs(share - exact) < 1 + 1e-6, `seed ${seed}, contest ${i}: ${votes}`);
+    });
+    votes.forEach((n, a) => votes.forEach((m, b) => {
+      assert.ok(n <= m || dealt[a] >= dealt[b], `seed ${seed}, contest ${i}: more votes, less share`);
+    }));
+  }
+});
+
+test('shares are exact at the largest number', () => {
+  const most = Number.MAX_SAFE_INTEGER;
+  assert.deepEqual(shares([most, most, most]), [334, 333, 333]);
+  assert.deepEqual(shares([]), []);
+  assert.deepEqual(shares([0, 0]), [0, 0]);
+});
+
+test('candidates stand by votes, and by name where these are equal', () => {
+  const { list, leaders, total } = standing([
+    { id: '3', name: 'Cleo', party: '', votes: 5 },
+    { id: '2', name: 'Bea', party: '', votes: 7 },
+    { id: '1', name: 'Ann', party: '', votes: 5 },
+  ]);
+  assert.deepEqual(list.map((one) => one.name), ['Bea', 'Ann', 'Cleo']);
+  assert.deepEqual(list.map((one) => one.gap), [2, -2, -2]);
+  assert.deepEqual(leaders.map((one) => one.name), ['Bea']);
+  assert.equal(total, 17);
+});
+
+test('a tie has several leaders and no votes have none', () => {
+  const tie = standing([{ id: '1', name: 'A', votes: 4 }, { id: '2', name: 'B', votes: 4 }]);
+  assert.equal(tie.leaders.length, 2);
+  assert.equal(tie.list[0].gap, 0);
+  assert.equal(standing([{ id: '1', name: 'A', votes: 0 }]).leaders.length, 0);
+  assert.equal(standing([]).leaders.length, 0);
+});
+
+test('the whole is reached only when the count was declared complete', () => {
+  assert.equal(progress(1000, 1000, false), 999);
+  assert.equal(progress(1200, 1000, false), 999);
+  assert.equal(progress(1000, 1000, true), 1000);
+  assert.equal(progress(500, 1000, false), 500);
+  assert.equal(progress(0, null, false), null);
+  assert.equal(progress(0, 0, false), null);
+});
+
+test('turnout needs registered voters', () => {
+  assert.equal(turnout(500, 1000), 500);
+  assert.equal(turnout(5, 0), null);
+  assert.equal(turnout(5, null), null);
+});
