@@ -28,12 +28,12 @@ VD_API char *vd_format(const char *format, ...) VD_PRINTF(1, 2) __attribute__((r
 /* Free a local at the end of its scope: VD_AUTO(mem) char *text = NULL. A further kind is declared
  * once, beside its type, with VD_AUTO_KIND(kind, type, free function). */
 #define VD_AUTO(kind) __attribute__((cleanup(vd_auto_##kind)))
-#define VD_AUTO_KIND(kind, type, release)                                                          \
-    static inline __attribute__((unused)) void vd_auto_##kind(type *owned)                         \
-    {                                                                                              \
-        if (*owned != NULL) {                                                                      \
-            release(*owned);                                                                       \
-        }                                                                                          \
+#define VD_AUTO_KIND(kind, type, release)                                  \
+    static inline __attribute__((unused)) void vd_auto_##kind(type *owned) \
+    {                                                                      \
+        if (*owned != NULL) {                                              \
+            release(*owned);                                               \
+        }                                                                  \
     }
 
 static inline __attribute__((unused)) void vd_auto_mem(void *owned)
@@ -42,11 +42,11 @@ static inline __attribute__((unused)) void vd_auto_mem(void *owned)
 }
 
 /* Move an owned pointer out of its variable, leaving NULL. */
-#define vd_take(pointer)                                                                           \
-    __extension__({                                                                                \
-        __typeof__(pointer) vd_taken_ = (pointer);                                                 \
-        (pointer) = NULL;                                                                          \
-        vd_taken_;                                                                                 \
+#define vd_take(pointer)                           \
+    __extension__({                                \
+        __typeof__(pointer) vd_taken_ = (pointer); \
+        (pointer) = NULL;                          \
+        vd_taken_;                                 \
     })
 
 /* The object of type 'type' whose member 'member' is at 'pointer'. */

@@ -13,7 +13,8 @@ struct vd_hash_key {
 
 VD_API uint64_t vd_siphash(const struct vd_hash_key *key, const void *bytes, size_t len);
 
-/* The partition that Kafka's Java client sends 'key' to: (murmur2(key) & 0x7fffffff) % partitions. */
+/* The partition that Kafka's Java client sends 'key' to: (murmur2(key) & 0x7fffffff) modulo
+ * partitions. */
 VD_API int32_t vd_partition_of(const void *key, size_t len, int32_t partitions);
 
 #endif

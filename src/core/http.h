@@ -13,10 +13,10 @@ struct vd_http;      /* the client of a node */
 struct vd_http_call; /* one request under way */
 
 struct vd_http_request {
-    const char *url;        /* http or https; redirects are not followed. Copied */
-    const char *accept;     /* Accept header, or NULL */
-    int64_t timeout_ms;     /* whole request; 0: 10 s */
-    size_t body_bytes_max;  /* larger is an error; 0: 16 MiB */
+    const char *url;       /* http or https; redirects are not followed. Copied */
+    const char *accept;    /* Accept header, or NULL */
+    int64_t timeout_ms;    /* whole request; 0: 10 s */
+    size_t body_bytes_max; /* larger is an error; 0: 16 MiB */
 };
 
 struct vd_http_response {
@@ -35,8 +35,8 @@ void vd_http_close(struct vd_http *http); /* calls under way end without their c
 
 /* Start a GET request. Callback: exactly once, later, unless cancelled; the response is borrowed.
  * Messages show the URL without user and query.
- * Returns: a handle that is valid until the callback returns. NULL: 'err' says why: VD_INVALID for a
- * bad URL, VD_AGAIN with 256 requests under way. */
+ * Returns: a handle that is valid until the callback returns. NULL: 'err' says why: VD_INVALID for
+ * a bad URL, VD_AGAIN with 256 requests under way. */
 VD_API struct vd_http_call *vd_http_get(struct vd_http *http, const struct vd_http_request *request,
                                         vd_http_done_fn *on_done, void *arg, struct vd_err *err);
 
