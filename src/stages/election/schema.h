@@ -7,9 +7,12 @@
 
 #include "pg.h"
 
-/* Statements that create what is missing, to be run as one unit; safe to repeat and safe from several
- * nodes at once (an advisory lock comes first). */
+/* Statements that create what is missing, to be run as one unit; safe to repeat and safe from
+ * several nodes at once (an advisory lock comes first). A repetition locks no table. */
 extern const struct vd_pg_stmt el_schema[];
 extern const size_t el_schema_count;
+
+/* The first statement of any transaction that must not run beside el_schema, or twice at a time. */
+extern const char el_schema_lock_sql[];
 
 #endif
