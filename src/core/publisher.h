@@ -9,16 +9,21 @@ struct vd_publisher;
 struct vd_publisher *vd_publisher_new(struct vd_kafka *kafka, struct vd_loop *loop,
                                       struct vd_log *log, struct vd_metrics *metrics);
 
-/* Copies key and value; partition must be a number. 
- * Fails: VD_AGAIN while the library's queue is full (kept small). */
-enum vd_status vd_publisher_send(struct vd_publisher *publisher, const char *topic, int32_t partition,
-                                 const void *key, size_t key_len, const void *value,
-                                 size_t value_len, struct vd_err *err) VD_MUST_CHECK;
+/* Copies key and value; partition is a number; value NULL: a tombstone. The first one creates the
+ * producer. A record that is not acknowledged within a minute is counted and given up.
+ * Fails: VD_AGAIN while the library's queue is full (10 000 records, 16 MiB); VD_INVALID, too
+ * large; VD_FAILED, anything else. */
+enum vd_status vd_publisher_send(struct vd_publisher *publisher, const char *topic,
+                                 int32_t partition, const void *key, size_t key_len,
+                                 const void *value, size_t value_len,
+                                 struct vd_err *err) VD_MUST_CHECK;
 
-size_t vd_publisher_waiting(const struct vd_publisher *publisher); /* records not yet acknowledged */
+/* Records not yet acknowledged. */
+size_t vd_publisher_waiting(const struct vd_publisher *publisher);
 
-/* Final: waits in the background for what is queued, at most 'timeout_ms'; then on_closed, or NULL. */
-void vd_publisher_close(struct vd_publisher *publisher, int timeout_ms, void (*on_closed)(void *arg),
-                        void *arg);
+/* Final: waits in the background for what is queued, at most 'timeout_ms'; then on_closed on the
+ * loop, or NULL. */
+void vd_publisher_close(struct vd_publisher *publisher, int timeout_ms,
+                        void (*on_closed)(void *arg), void *arg);
 
 #endif
