@@ -106,7 +106,7 @@ export class Election {
   async waitFor(what, ms, isTrue) {
     const end = Date.now() + ms;
     for (;;) {
-      if (this.hasEnded) {
+      if (this.hasEnded && !this.isStopped) {
         throw new Error(`the daemon ended while waiting for ${what}:\n${this.log.slice(-4000)}`);
       }
       try {
@@ -122,13 +122,14 @@ export class Election {
         throw new Error(`${what}: not within ${ms} ms\n${this.log.slice(-4000)}`);
       }
       await new Promise((resolve) => {
-        setTimeout(resolve, 100);
+        setTimeout(resolve, 50);
       });
     }
   }
 
   // SIGTERM; gives the exit code.
   async stop() {
+    this.isStopped = true;
     this.daemon.kill('SIGTERM');
     const late = setTimeout(() => this.daemon.kill('SIGKILL'), 30000);
     const code = await this.ended;

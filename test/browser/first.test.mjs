@@ -179,7 +179,8 @@ test('breakdowns add up to the total', async () => {
 test('one click shows what the API says', async () => {
   const snapshot = await election.get('/api/v1/snapshot');
   await page.click('#refresh');
-  assert.equal(await text('point'), `${snapshot.epoch}-${snapshot.seq}`);
+  await election.waitFor('the newest picture', 900,
+    async () => (await text('point')) === `${snapshot.epoch}-${snapshot.seq}`);
   assert.equal(await number('counted'), snapshot.rows.totals[0][4]);
   const version = await election.get('/api/v1/version');
   assert.equal(version.epoch, snapshot.epoch);
@@ -188,8 +189,7 @@ test('one click shows what the API says', async () => {
 test('every five seconds is one repaint in five seconds', async () => {
   const repaint = async () => {
     const old = await text('refreshed');
-    await page.waitForFunction(
-      (was) => document.getElementById('refreshed').textContent !== was, old, { polling: 20 });
+    await election.waitFor('a repaint', 8000, async () => (await text('refreshed')) !== old);
     return Date.now();
   };
 
@@ -224,8 +224,8 @@ test('the browser complained of nothing', () => {
 
 test('without the daemon the numbers stay and are marked as old', async () => {
   assert.equal(await election.stop(), 0, election.log.slice(-2000));
-  await page.waitForFunction(
-    () => document.getElementById('freshness').dataset.state === 'disconnected');
+  await election.waitFor('word of it', 5000,
+    async () => (await page.getAttribute('#freshness', 'data-state')) === 'disconnected');
   assert.equal(await number('counted'), VOTERS);
   await page.screenshot({ path: join(SHOTS, 'election-disconnected.png'), fullPage: true });
 });
