@@ -2,6 +2,8 @@
 #include "pg.h"
 
 #include <arpa/inet.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -9,6 +11,10 @@
 #include "alloc.h"
 
 #include "pg_scene.h"
+
+#define SIEGE_UNITS 3000
+#define SIEGE_KILLS 5
+#define SIEGE_BYTES 20000
 
 static struct vd_pg_value text_value(const char *text)
 {
@@ -245,6 +251,111 @@ TEST(a_kill_while_idle_is_noticed_at_once)
     scene_close(&loop);
 }
 
+/* Units of two statements with a big value, while another client kills their server process. */
+struct siege {
+    struct client victim, killer;
+    char *big;
+    size_t sent, answered, kills, kills_done;
+    enum vd_status said[SIEGE_UNITS + 1]; /* by the unit's number, from 1 */
+    int rows[SIEGE_UNITS + 1];            /* found afterwards */
+};
+
+static struct siege siege;
+
+static void on_siege_answer(void *arg, const struct vd_pg_reply *reply)
+{
+    const struct vd_err *err = vd_pg_reply_err(reply);
+
+    siege.said[(uintptr_t)arg] = err != NULL ? err->status : VD_OK;
+    siege.answered++;
+}
+
+/* Fill the pipeline; the second statement of every seventh unit divides by zero. */
+static void send_siege_units(void)
+{
+    while (siege.sent < SIEGE_UNITS) {
+        char number[16];
+        struct vd_pg_value values[] = {{.data = number},
+                                       {.data = siege.big, .len = SIEGE_BYTES, .is_binary = true}};
+        const struct vd_pg_stmt stmts[] = {
+            {.sql = "INSERT INTO siege SELECT $1::int, length($2::bytea)",
+             .values = values,
+             .count = 2},
+            {.sql = "INSERT INTO siege SELECT $1::int, 1 / ($1::int % 7)",
+             .values = values,
+             .count = 1}};
+
+        values[0].len = (size_t)snprintf(number, sizeof(number), "%zu", siege.sent + 1);
+        if (vd_pg_run(siege.victim.pg, stmts, 2, on_siege_answer,
+                      (void *)(uintptr_t)(siege.sent + 1), NULL) != VD_OK) {
+            return;
+        }
+        siege.sent++;
+    }
+}
+
+static void on_kill_answer(void *arg, const struct vd_pg_reply *reply)
+{
+    (void)arg;
+    assert_null(vd_pg_reply_err(reply));
+    siege.kills_done++;
+}
+
+/* The answers so far are the clock: a kill falls somewhere into the units after them. */
+static void kill_now_and_then(void)
+{
+    const struct vd_pg_stmt stmt = {.sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                                           "WHERE application_name = 'siege'"};
+
+    if (siege.kills < SIEGE_KILLS && siege.kills == siege.kills_done &&
+        siege.answered > (siege.kills + 1) * SIEGE_UNITS / (SIEGE_KILLS + 1)) {
+        assert_int_equal(vd_pg_run(siege.killer.pg, &stmt, 1, on_kill_answer, NULL, NULL), VD_OK);
+        siege.kills++;
+    }
+}
+
+static void on_siege_rows(void *arg, const struct vd_pg_reply *reply)
+{
+    ++*(int *)arg;
+    for (size_t i = 0; i < vd_pg_reply_rows(reply, 0); i++) {
+        siege.rows[atoi(vd_pg_reply_get(reply, 0, i, 0, NULL))]++;
+    }
+}
+
+TEST(kills_at_any_moment_leave_whole_units_only)
+{
+    VD_AUTO(mem) char *marked = vd_format("%s; SET application_name = 'siege'", scene_session);
+    const struct vd_pg_stmt all = {.sql = "SELECT n FROM siege"};
+    struct vd_loop loop;
+    int read = 0;
+
+    vd_loop_init(&loop);
+    client_open(&siege.killer, &loop);
+    (void)client_run(&siege.killer, "CREATE TABLE siege (n int, v int)");
+    client_open_at(&siege.victim, &loop, scene_url, marked);
+    siege.big = vd_alloc(SIEGE_BYTES);
+    while (siege.answered < SIEGE_UNITS || siege.kills_done < siege.kills) {
+        send_siege_units();
+        kill_now_and_then();
+        uv_run(&loop.uv, UV_RUN_ONCE);
+    }
+    assert_int_equal(siege.kills, SIEGE_KILLS);
+    assert_true(siege.victim.lost >= 1);
+    assert_int_equal(vd_pg_run(siege.killer.pg, &all, 1, on_siege_rows, &read, NULL), VD_OK);
+    scene_turn_until(&loop, &read, 1);
+    for (size_t i = 1; i <= SIEGE_UNITS; i++) {
+        if (i % 7 == 0 || siege.said[i] == VD_INVALID) {
+            assert_true(i % 7 == 0 && siege.said[i] != VD_OK && siege.rows[i] == 0);
+        } else {
+            assert_true(siege.rows[i] == 2 || (siege.said[i] == VD_FAILED && siege.rows[i] == 0));
+        }
+    }
+    vd_pg_close(siege.victim.pg);
+    vd_pg_close(siege.killer.pg);
+    scene_close(&loop);
+    free(siege.big);
+}
+
 TEST(silence_is_taken_for_a_loss)
 {
     static const char *const long_work[] = {"SELECT pg_sleep(2)"};
@@ -343,6 +454,7 @@ int main(void)
         cmocka_unit_test(connection_strings_are_checked_without_telling_passwords),
         cmocka_unit_test(a_killed_server_process_is_noticed_and_replaced),
         cmocka_unit_test(a_kill_while_idle_is_noticed_at_once),
+        cmocka_unit_test(kills_at_any_moment_leave_whole_units_only),
         cmocka_unit_test(silence_is_taken_for_a_loss),
         cmocka_unit_test(close_answers_what_is_under_way),
         cmocka_unit_test(a_unit_may_close_its_own_client),
