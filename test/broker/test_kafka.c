@@ -119,6 +119,42 @@ TEST(too_many_replicas_are_refused_by_a_check_and_waited_out_by_a_start)
     assert_false(answer.is_done);
 }
 
+/* As an operator might: with a setting that no topology declares. */
+static void create_unclean(struct broker *at, const char *name)
+{
+    char text[256];
+    rd_kafka_t *rk =
+        rd_kafka_new(RD_KAFKA_PRODUCER, vd_kafka_client_conf(at->kafka, "linger.ms", "0", NULL),
+                     text, sizeof(text));
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_NewTopic_t *topic = rd_kafka_NewTopic_new(name, 1, 1, text, sizeof(text));
+    rd_kafka_event_t *event;
+
+    assert_int_equal(rd_kafka_NewTopic_set_config(topic, "unclean.leader.election.enable", "true"),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_CreateTopics(rk, &topic, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, 30000);
+    assert_non_null(event);
+    rd_kafka_event_destroy(event);
+    rd_kafka_NewTopic_destroy(topic);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+TEST(unclean_elections_are_refused_by_a_check)
+{
+    struct broker at;
+    struct vd_err err = {0};
+
+    broker_init(&at);
+    create_unclean(&at, broker_topic(&at, "unclean", 1, "delete")->name);
+    assert_string_equal(ensure(&at).err.msg, "");
+    assert_int_equal(vd_topics_compare(at.kafka, at.list, 1, 30000, &err), VD_INVALID);
+    expect_in(err.msg, "unclean.leader.election.enable is true, which loses committed records: set "
+                       "it to false");
+    broker_fini(&at);
+}
+
 TEST(nodes_that_start_together_agree)
 {
     enum { NODES = 4 };
@@ -276,6 +312,7 @@ RUN_BROKER_TESTS(
     cmocka_unit_test(every_topic_that_differs_is_named_with_what_to_do),
     cmocka_unit_test(a_topic_that_cannot_be_created_is_told_before_and_at_the_start),
     cmocka_unit_test(too_many_replicas_are_refused_by_a_check_and_waited_out_by_a_start),
+    cmocka_unit_test(unclean_elections_are_refused_by_a_check),
     cmocka_unit_test(nodes_that_start_together_agree),
     cmocka_unit_test(an_open_transaction_shows_in_one_end_and_not_in_the_other),
     cmocka_unit_test(waiting_for_a_settled_partition_ends_with_the_transaction),

@@ -200,6 +200,51 @@ TEST(one_key_in_two_partitions_is_two_rows)
     follow_fini(&at);
 }
 
+static void send_positioned(struct follow *at, const char *key, const void *header, size_t len)
+{
+    assert_int_equal(
+        rd_kafka_producev(
+            at->producer, RD_KAFKA_V_TOPIC(at->topic), RD_KAFKA_V_PARTITION(0),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, strlen(key)),
+            RD_KAFKA_V_VALUE((void *)(uintptr_t) "v", 1), RD_KAFKA_V_TIMESTAMP(1700000000123),
+            RD_KAFKA_V_HEADER(VD_POSITION_HEADER, header, (ssize_t)len), RD_KAFKA_V_END),
+        RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+TEST(positions_and_times_come_with_the_rows)
+{
+    const struct vd_position position = {
+        .generation = 2, .partition = 5, .offset = 77, .previous = 70};
+    uint8_t bytes[VD_POSITION_BYTES];
+    struct follow at;
+    struct vd_record row;
+    size_t place = 0;
+    int positioned = 0;
+
+    follow_init(&at, 1);
+    vd_position_format(&position, bytes);
+    begin(&at);
+    send_positioned(&at, "good", bytes, sizeof(bytes));
+    send_positioned(&at, "short", bytes, sizeof(bytes) - 1);
+    commit(&at);
+    follow_start(&at);
+    sync_table(&at);
+    assert_int_equal(vd_table_rows(at.table), 2);
+    while (vd_table_next(at.table, &place, &row)) {
+        assert_int_equal(row.timestamp_ms, 1700000000123);
+        if (row.has_position) {
+            positioned++;
+            assert_int_equal(row.key_len, 4);
+            assert_int_equal(row.position.generation, 2);
+            assert_int_equal(row.position.partition, 5);
+            assert_int_equal(row.position.offset, 77);
+            assert_int_equal(row.position.previous, 70);
+        }
+    }
+    assert_int_equal(positioned, 1);
+    follow_fini(&at);
+}
+
 TEST(an_open_transaction_is_hidden_and_a_sync_waits_for_its_end)
 {
     struct follow at;
@@ -380,6 +425,7 @@ TEST(a_follower_without_a_broker_waits_and_closes)
 RUN_BROKER_TESTS(
     cmocka_unit_test(a_table_shows_the_last_value_of_every_key_and_goes_on),
     cmocka_unit_test(one_key_in_two_partitions_is_two_rows),
+    cmocka_unit_test(positions_and_times_come_with_the_rows),
     cmocka_unit_test(an_open_transaction_is_hidden_and_a_sync_waits_for_its_end),
     cmocka_unit_test(an_aborted_transaction_never_shows_and_does_not_hold_up_a_sync),
     cmocka_unit_test(an_empty_topic_is_current_at_once_and_a_table_may_come_after_the_start),
