@@ -12,6 +12,7 @@
 
 #define EVENTS_PER_TURN 2000 /* then the loop has its turn; about 2 ms */
 #define CLOSE_POLL_MS 20
+#define NUDGE_TIMEOUT_MS 500
 
 struct vd_consumer {
     rd_kafka_t *rk;
@@ -22,6 +23,9 @@ struct vd_consumer {
     struct vd_consumer_events events;
     struct vd_log *log;
     rd_kafka_topic_partition_list_t *topics;
+    struct vd_errands *errands;
+    struct vd_errand nudge;                   /* see nudge_fetchers */
+    rd_kafka_topic_partition_list_t *resumed; /* what the nudge is about; NULL: none is under way */
     bool is_assign_open; /* the library waits for our answer to an assignment */
     bool is_closing;
     void (*on_closed)(void *arg);
@@ -132,36 +136,74 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
-enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop, const char *group,
-                               const char *instance, const char *const *topics, size_t count,
-                               const struct vd_consumer_events *events, struct vd_log *log,
-                               struct vd_consumer **out, struct vd_err *err)
+/* When all partitions of a broker were paused, its thread in the library sleeps for up to a second
+ * before it notices that some are not any more (2.0.2). Any request to that broker wakes it: ask
+ * for an offset that nobody needs. Without this a paused stage runs at a third of its speed. */
+static bool nudge_fetchers(struct vd_errand *errand)
+{
+    struct vd_consumer *consumer = vd_owner(errand, struct vd_consumer, nudge);
+    int64_t low;
+    int64_t high;
+
+    for (int i = 0; i < consumer->resumed->cnt; i++) {
+        const rd_kafka_topic_partition_t *at = &consumer->resumed->elems[i];
+
+        (void)rd_kafka_query_watermark_offsets(consumer->rk, at->topic, at->partition, &low, &high,
+                                               NUDGE_TIMEOUT_MS); /* the question is the point */
+    }
+    return true;
+}
+
+static void on_nudged(struct vd_errand *errand)
+{
+    struct vd_consumer *consumer = vd_owner(errand, struct vd_consumer, nudge);
+
+    rd_kafka_topic_partition_list_destroy(vd_take(consumer->resumed));
+}
+
+static rd_kafka_t *create_client(struct vd_kafka *kafka, const struct vd_consumer_conf *conf,
+                                 struct vd_err *err)
 {
     char text[512];
-    struct vd_consumer *consumer;
     rd_kafka_t *rk;
-    rd_kafka_conf_t *conf = vd_kafka_client_conf(
-        kafka, "group.id", group, "group.instance.id", instance, "enable.auto.commit", "false",
-        "enable.auto.offset.store", "false", "isolation.level", "read_committed",
+    rd_kafka_conf_t *client = vd_kafka_client_conf(
+        kafka, "group.id", conf->group, "group.instance.id", conf->instance, "enable.auto.commit",
+        "false", "enable.auto.offset.store", "false", "isolation.level", "read_committed",
         "auto.offset.reset", "error", "session.timeout.ms", "10000", "heartbeat.interval.ms",
         "2000", "max.poll.interval.ms", "60000", "partition.assignment.strategy", "range",
         "fetch.wait.max.ms", "50", "check.crcs", "true", "queued.max.messages.kbytes", "65536",
         "max.partition.fetch.bytes", "262144", NULL);
 
-    rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
-                                       RD_KAFKA_EVENT_FETCH);
-    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    rd_kafka_conf_set_events(client, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
+                                         RD_KAFKA_EVENT_FETCH);
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, client, text, sizeof(text));
     if (rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return vd_fail(err, VD_INVALID, "could not create a consumer: %s", text);
+        rd_kafka_conf_destroy(client);
+        (void)vd_fail(err, VD_INVALID, "could not create a consumer: %s", text);
+    }
+    return rk;
+}
+
+enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
+                               struct vd_errands *errands, const struct vd_consumer_conf *conf,
+                               struct vd_log *log, struct vd_consumer **out, struct vd_err *err)
+{
+    struct vd_consumer *consumer;
+    rd_kafka_t *rk = create_client(kafka, conf, err);
+
+    if (rk == NULL) {
+        return err->status;
     }
     consumer = vd_alloc(sizeof(*consumer));
     consumer->rk = rk;
-    consumer->events = *events;
+    consumer->events = conf->events;
     consumer->log = log;
-    consumer->topics = rd_kafka_topic_partition_list_new((int)count);
-    for (size_t i = 0; i < count; i++) {
-        rd_kafka_topic_partition_list_add(consumer->topics, topics[i], RD_KAFKA_PARTITION_UA);
+    consumer->errands = errands;
+    consumer->nudge.run = nudge_fetchers;
+    consumer->nudge.on_done = on_nudged;
+    consumer->topics = rd_kafka_topic_partition_list_new((int)conf->topic_count);
+    for (size_t i = 0; i < conf->topic_count; i++) {
+        rd_kafka_topic_partition_list_add(consumer->topics, conf->topics[i], RD_KAFKA_PARTITION_UA);
     }
     uv_async_init(&loop->uv, &consumer->wake, on_wake);
     uv_timer_init(&loop->uv, &consumer->closing);
@@ -249,6 +291,10 @@ void vd_consumer_pause(struct vd_consumer *consumer, const rd_kafka_topic_partit
 void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts)
 {
     set_paused(consumer, parts, false);
+    if (consumer->resumed == NULL) {
+        consumer->resumed = rd_kafka_topic_partition_list_copy(parts);
+        vd_errands_submit(consumer->errands, &consumer->nudge);
+    }
 }
 
 static void on_handle_closed(uv_handle_t *handle)
@@ -266,7 +312,7 @@ static void on_closing_tick(uv_timer_t *timer)
     struct vd_consumer *consumer = timer->data;
 
     serve(consumer);
-    if (!rd_kafka_consumer_closed(consumer->rk)) {
+    if (!rd_kafka_consumer_closed(consumer->rk) || consumer->resumed != NULL) {
         return;
     }
     rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);

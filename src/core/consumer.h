@@ -3,6 +3,7 @@
 #ifndef VD_CORE_CONSUMER_H
 #define VD_CORE_CONSUMER_H
 
+#include "errand.h"
 #include "kafka.h"
 #include "txn.h"
 
@@ -23,12 +24,21 @@ struct vd_consumer_events {
     void *arg;
 };
 
-/* Join 'group' as static member 'instance' for 'topics'. Owns: the caller, who ends it with
- * vd_consumer_close. Fails: VD_INVALID where librdkafka refuses the settings. */
-enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop, const char *group,
-                               const char *instance, const char *const *topics, size_t count,
-                               const struct vd_consumer_events *events, struct vd_log *log,
-                               struct vd_consumer **consumer, struct vd_err *err) VD_MUST_CHECK;
+struct vd_consumer_conf {
+    const char *group;
+    const char *instance; /* of the static member */
+    const char *const *topics;
+    size_t topic_count;
+    struct vd_consumer_events events;
+};
+
+/* Make a member; it joins with vd_consumer_start. 'errands' makes its blocking calls. Owns: the
+ * caller, who ends it with vd_consumer_close; 'conf' is copied. Fails: VD_INVALID where librdkafka
+ * refuses the settings. */
+enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
+                               struct vd_errands *errands, const struct vd_consumer_conf *conf,
+                               struct vd_log *log, struct vd_consumer **consumer,
+                               struct vd_err *err) VD_MUST_CHECK;
 
 /* Begin joining. */
 enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *err) VD_MUST_CHECK;

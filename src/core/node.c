@@ -64,6 +64,7 @@ static void on_follower_closed(void *arg)
     struct vd_node *node = arg;
 
     node->host.follower = NULL;
+    vd_errands_close(vd_take(node->host.errands), NULL, NULL);
     vd_web_close(vd_take(node->host.web));
     vd_http_close(vd_take(node->host.http));
     for (size_t i = 0; i < node->stage_count; i++) {
@@ -198,6 +199,7 @@ static void open_host(struct vd_node *node)
     host->arg = node;
     host->kafka = vd_kafka_new(&node->loop, &topology->kafka, host->application, host->node, log,
                                host->metrics);
+    host->errands = vd_errands_new(&node->loop);
     host->follower = vd_follower_new(host->kafka, &node->loop, log, host->metrics);
     host->publisher = vd_publisher_new(host->kafka, &node->loop, log, host->metrics);
     host->http = vd_http_new(&node->loop);
@@ -246,7 +248,6 @@ static void start(struct vd_node *node)
         drain(node, VD_EXIT_FAILURE);
         return;
     }
-    vd_info(node->log, "listening on http://%s/", vd_web_address(node->host.web));
     vd_topics_ensure(node->host.kafka, node->topology->topics, node->topology->topic_count,
                      on_topics_waiting, on_topics_done, node);
 }

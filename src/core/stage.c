@@ -193,20 +193,24 @@ static void open_txn(struct vd_stage *stage)
 static enum vd_status open_consumer(struct vd_stage *stage, struct vd_err *err)
 {
     const struct vd_host *host = stage->host;
-    const struct vd_consumer_events events = {.on_assign = vd_rebalance_on_assign,
-                                              .on_revoke = vd_rebalance_on_revoke,
-                                              .on_message = vd_cycle_on_message,
-                                              .on_fault = on_fault,
-                                              .arg = stage};
     VD_AUTO(mem) char *group = vd_format("%s.%s", host->application, stage->conf->name);
     VD_AUTO(mem) char *instance = vd_format("%s.%s", group, host->node);
     VD_AUTO(mem) const char **topics = vd_alloc_array(stage->input_count, sizeof(char *));
+    const struct vd_consumer_conf conf = {.group = group,
+                                          .instance = instance,
+                                          .topics = topics,
+                                          .topic_count = stage->input_count,
+                                          .events = {.on_assign = vd_rebalance_on_assign,
+                                                     .on_revoke = vd_rebalance_on_revoke,
+                                                     .on_message = vd_cycle_on_message,
+                                                     .on_fault = on_fault,
+                                                     .arg = stage}};
 
     for (size_t i = 0; i < stage->input_count; i++) {
         topics[i] = stage->conf->inputs[i]->name;
     }
-    if (vd_consumer_new(host->kafka, host->loop, group, instance, topics, stage->input_count,
-                        &events, stage->log, &stage->consumer, err) != VD_OK) {
+    if (vd_consumer_new(host->kafka, host->loop, host->errands, &conf, stage->log, &stage->consumer,
+                        err) != VD_OK) {
         return vd_fail_in(err, "stage \"%s\"", stage->conf->name);
     }
     vd_txn_set_consumer(stage->txn, vd_consumer_handle(stage->consumer));

@@ -61,6 +61,13 @@ int16_t vd_stage_input_generation(const struct vd_stage *stage, size_t input)
     return topic == NULL ? 0 : (int16_t)topic->generation;
 }
 
+int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output)
+{
+    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+
+    return topic == NULL ? 0 : (int16_t)topic->generation;
+}
+
 bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
 {
     for (size_t i = 0; i < stage->part_count; i++) {
@@ -111,10 +118,13 @@ void vd_stage_set_trouble(struct vd_stage *stage, const char *format, ...)
     if (strcmp(text, stage->trouble) == 0) {
         return;
     }
-    if (text[0] != '\0') {
+    if (text[0] == '\0') {
+        vd_info(stage->log, stage->was_ready ? "ready again" : "ready");
+        stage->was_ready = true;
+    } else if (stage->was_ready) {
         vd_warn(stage->log, "not ready: %s", text);
     } else {
-        vd_info(stage->log, "ready again");
+        vd_debug(stage->log, "not ready yet: %s", text);
     }
     memcpy(stage->trouble, text, sizeof(text));
     vd_cycle_offer(stage);

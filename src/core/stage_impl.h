@@ -4,6 +4,7 @@
 #define VD_CORE_STAGE_IMPL_H
 
 #include "consumer.h"
+#include "errand.h"
 #include "publisher.h"
 #include "stage.h"
 #include "table_follow.h"
@@ -14,6 +15,7 @@
 struct vd_host {
     struct vd_loop *loop;
     struct vd_kafka *kafka;
+    struct vd_errands *errands; /* blocking calls of the consumers */
     struct vd_follower *follower;
     struct vd_publisher *publisher;
     struct vd_http *http;
@@ -162,6 +164,7 @@ struct vd_stage {
     bool is_revoking;
     struct vd_timer *revoke_deadline;
 
+    bool was_ready;                 /* trouble before that is the start taking its time */
     char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
     bool is_txn_waiting;
     char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
