@@ -92,6 +92,22 @@ TEST(guess_never_counts_a_row_twice)
     assert_int_equal(counts_rule_guess(&rule, &meter, COUNTS_VOTERS, 500), 500);
 }
 
+TEST(rows_that_an_idle_server_process_tells_of_late_are_not_guessed)
+{
+    struct counts_rule rule = {0};
+    struct counts_meter meter = meter_at(500);
+
+    assert_int_equal(counts_rule_step(&rule, &meter, 0), COUNTS_SCAN);
+    counts_rule_scanned(&rule, &meter, 0, 1000, true);
+    assert_int_equal(counts_rule_step(&rule, &meter, 3000), COUNTS_GUESS);
+    meter = meter_at(512);
+    (void)counts_rule_step(&rule, &meter, 9000); /* whatever it is */
+    assert_int_equal(counts_rule_guess(&rule, &meter, COUNTS_VOTERS, 512), 512);
+    meter = meter_at(520);
+    (void)counts_rule_step(&rule, &meter, 10000); /* whatever it is */
+    assert_int_equal(counts_rule_guess(&rule, &meter, COUNTS_VOTERS, 512), 520);
+}
+
 TEST(server_without_counters_is_counted_for_ever)
 {
     struct counts_rule rule = {0};
@@ -108,4 +124,5 @@ RUN_TESTS(cmocka_unit_test(nothing_is_counted_before_the_tables_exist),
           cmocka_unit_test(moving_meter_pauses_by_the_cost_of_the_last_count),
           cmocka_unit_test(last_count_comes_soon_after_the_meter_stands_still),
           cmocka_unit_test(guess_never_counts_a_row_twice),
+          cmocka_unit_test(rows_that_an_idle_server_process_tells_of_late_are_not_guessed),
           cmocka_unit_test(server_without_counters_is_counted_for_ever))

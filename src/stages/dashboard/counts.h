@@ -39,14 +39,16 @@ struct counts_rule {
     struct counts_meter baseline; /* the meter once the last count had settled */
     bool has_scan;
     bool has_baseline;
-    int64_t moved_ms;      /* loop time at which the meter, or a count, last changed */
-    int64_t scan_begin_ms; /* of the last count */
+    int64_t moved_ms;                /* loop time at which the meter, or a count, last changed */
+    int64_t grown_ms[COUNTS_TABLES]; /* ... at which that table's meter last changed */
+    int64_t scan_begin_ms;           /* of the last count */
     int64_t scan_end_ms;
 };
 
 #define COUNTS_BUSY_FACTOR 50 /* pause, in durations of the last count, while the meter moves */
 #define COUNTS_QUIET_FACTOR 4 /* ... and once it stands still */
 #define COUNTS_SETTLE_MS 1500 /* a busy server process reports its inserts once a second */
+#define COUNTS_STILL_MS 3000  /* a meter that moves after this may tell of rows counted long ago */
 #define COUNTS_TAIL_MS 11000  /* an idle one, those of its last second after 10 s */
 
 /* What to do about a new reading of the meter at loop time 'now_ms'. */
@@ -58,7 +60,8 @@ enum counts_step counts_rule_step(struct counts_rule *rule, const struct counts_
 void counts_rule_scanned(struct counts_rule *rule, const struct counts_meter *meter,
                          int64_t begin_ms, int64_t end_ms, bool is_changed);
 
-/* 'counted', carried on to 'meter'; never less than was counted. */
+/* 'counted', carried on to 'meter'; never less than was counted, and rather too little than too
+ * much: growth that may have been counted already is left out. */
 int64_t counts_rule_guess(const struct counts_rule *rule, const struct counts_meter *meter,
                           enum counts_table table, int64_t counted);
 

@@ -15,6 +15,23 @@ static bool is_settled(const struct counts_rule *rule, const struct counts_meter
            rule->scan_begin_ms >= rule->moved_ms + COUNTS_TAIL_MS;
 }
 
+/* Leave out of guesses what a table's meter says first after standing still: an idle server process
+ * may tell now of rows that were counted already. */
+static void note_growth(struct counts_rule *rule, const struct counts_meter *meter, int64_t now_ms)
+{
+    for (enum counts_table i = 0; i < COUNTS_TABLES; i++) {
+        int64_t grown = meter->grown[i] - rule->last.grown[i];
+
+        if (grown == 0) {
+            continue;
+        }
+        if (now_ms - rule->grown_ms[i] >= COUNTS_STILL_MS) {
+            rule->baseline.grown[i] += grown;
+        }
+        rule->grown_ms[i] = now_ms;
+    }
+}
+
 enum counts_step counts_rule_step(struct counts_rule *rule, const struct counts_meter *meter,
                                   int64_t now_ms)
 {
@@ -23,6 +40,7 @@ enum counts_step counts_rule_step(struct counts_rule *rule, const struct counts_
 
     if (!is_quiet) {
         rule->moved_ms = now_ms;
+        note_growth(rule, meter, now_ms);
     }
     rule->last = *meter;
     if (!meter->has_tables) {
