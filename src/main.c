@@ -26,7 +26,7 @@ static const char usage[] =
     "                           the other sections; \"all\": everything\n"
     "  --markdown               with --describe: as Markdown\n"
     "  --plugin-path FOLDERS    where these two look, separated by colons (default:\n"
-    "                           $VOTINGD_PLUGINS, else " VD_PLUGIN_DIR ")\n"
+    "                           $VOTINGD_PLUGINS, else the folder of the installation)\n"
     "\n"
     "  --version                version of votingd and of its stage interface\n"
     "  --help                   this text\n"

@@ -73,7 +73,7 @@ static void add_number(struct vd_buf *out, double number)
 {
     char text[NUMBER_BYTES];
 
-    if (number == floor(number) && fabs(number) < 1e15) {
+    if (number == floor(number) && fabs(number) < 1e16) {
         vd_buf_printf(out, "%.0f", number);
         return;
     }
@@ -121,6 +121,8 @@ static void add_length_range(const struct vd_opt *opt, struct vd_buf *out)
         vd_buf_add_text(out, "not empty");
     } else if (!has_upper_limit(opt)) {
         vd_buf_printf(out, "at least %.0f byte%s long", opt->min, opt->min == 1 ? "" : "s");
+    } else if (opt->min == opt->max) {
+        vd_buf_printf(out, "%.0f byte%s long", opt->max, opt->max == 1 ? "" : "s");
     } else if (opt->min == 0) {
         vd_buf_printf(out, "at most %.0f byte%s long", opt->max, opt->max == 1 ? "" : "s");
     } else {

@@ -254,7 +254,10 @@ void vd_load_section(struct vd_load *load, const char *section, const struct vd_
                           "%s: unknown option \"%s\"; librdkafka's own are written \"client.%s\"",
                           context, entry->key, entry->key);
         } else if (vd_opt_set(opts, target, entry->key, "", &err) != VD_OK) {
-            vd_load_fault(load, entry, "%s: %s", context, err.msg);
+            vd_load_fault(load, entry, "%s: %s%s", context, err.msg,
+                          strstr(err.msg, "did you mean") != NULL
+                              ? ""
+                              : "; \"votingd --describe engine\" lists them");
         }
     }
     vd_load_required(load, section, opts, context);
@@ -433,6 +436,7 @@ static enum vd_status report_faults(struct vd_load *load, vd_topology_error_fn *
     }
     free(vd_take(load->faults));
     free(vd_take(load->uses));
+    free(vd_take(load->doubtful));
     if (load->fault_count == 0) {
         return VD_OK;
     }

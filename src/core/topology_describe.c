@@ -301,6 +301,10 @@ void vd_describe_list(struct vd_plugins *plugins, struct vd_buf *out)
     size_t count = vd_plugins_list(plugins, &names);
     int width = 0;
 
+    if (count == 0) {
+        vd_buf_add_text(out,
+                        "no stage modules; set VOTINGD_PLUGINS or --plugin-path to their folder\n");
+    }
     for (size_t i = 0; i < count; i++) {
         width = wider(width, names[i]);
     }

@@ -38,6 +38,8 @@ struct vd_load {
     bool has_form_faults; /* lines are missing: do not complain of what is absent */
     struct vd_use *uses;
     size_t use_count;
+    const struct vd_topic_conf **doubtful; /* their sections have faults: do not reason from them */
+    size_t doubtful_count;
 };
 
 /* ---- topology.c ---------------------------------------------------------------------------- */

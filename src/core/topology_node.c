@@ -20,16 +20,23 @@ struct origin {
     const char *context;
 };
 
+/* The nearest stage, or all of them. Owns: the caller frees it. */
 static char *remedy_stage(const struct vd_topology *topology, const char *name)
 {
     const char **names = vd_alloc_array(topology->all_stage_count + 1, sizeof(*names));
+    VD_AUTO(buf) struct vd_buf list = {0};
     char *remedy = NULL;
 
     for (size_t i = 0; i < topology->all_stage_count; i++) {
         names[i] = topology->all_stages[i]->name;
+        vd_buf_printf(&list, "%s%s", i > 0 ? ", " : "", names[i]);
     }
     remedy = vd_load_remedy(name, names, topology->all_stage_count);
     free(names);
+    if (*remedy == '\0' && list.len > 0) {
+        free(remedy);
+        remedy = vd_format("; there are %s", vd_buf_text(&list));
+    }
     return remedy;
 }
 

@@ -148,6 +148,10 @@ static void fault_unknown_key(struct stage_load *stage, const struct vd_ini_entr
         }
     }
     remedy = vd_load_remedy(entry->key, names, count);
+    if (*remedy == '\0') {
+        free(remedy);
+        remedy = vd_format("; \"votingd --describe %s\" lists them", desc->name);
+    }
     vd_load_fault(stage->load, entry, "stage \"%s\": plugin \"%s\" has no option or port \"%s\"%s",
                   stage->conf->name, desc->name, entry->key, remedy);
     for (size_t i = 0; i < port_names; i++) {

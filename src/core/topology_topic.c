@@ -51,6 +51,8 @@ void vd_load_topics(struct vd_load *load)
         const struct vd_ini_entry *entry = &ini->entries[i];
         const char *name = entry->section + strlen(PREFIX);
         VD_AUTO(mem) char *context = NULL;
+        struct vd_topic_conf *topic = NULL;
+        size_t faults = load->fault_count;
 
         if (entry->key != NULL || strncmp(entry->section, PREFIX, strlen(PREFIX)) != 0) {
             continue;
@@ -61,8 +63,13 @@ void vd_load_topics(struct vd_load *load)
                           name, TOPIC_BYTES_MAX);
         }
         context = vd_format("topic \"%s\"", name);
-        vd_load_section(load, entry->section, vd_topic_opts, add_topic(load->topology, name),
-                        context);
+        topic = add_topic(load->topology, name);
+        vd_load_section(load, entry->section, vd_topic_opts, topic, context);
+        if (load->fault_count > faults) {
+            load->doubtful =
+                vd_realloc(load->doubtful, (load->doubtful_count + 1) * sizeof(*load->doubtful));
+            load->doubtful[load->doubtful_count++] = topic;
+        }
     }
 }
 
@@ -199,6 +206,18 @@ static const struct vd_ini_entry *port_entry(const struct vd_load *load,
     return vd_ini_find(&load->topology->ini, section, key);
 }
 
+/* Whether another fault already says that the topic is not what it should be. */
+static bool is_doubtful(const struct vd_load *load, const struct vd_topic_conf *topic)
+{
+    for (size_t i = 0; i < load->doubtful_count; i++) {
+        if (load->doubtful[i] == topic) {
+            return true;
+        }
+    }
+    return load->has_form_faults ||
+           (header_of(load, topic->name) == NULL && !is_used(load, topic, true));
+}
+
 /* A record keeps its partition number from input to output: both must have the same ones. */
 static void check_partitions(struct vd_load *load, const struct vd_stage_conf *conf, size_t input,
                              size_t output)
@@ -219,7 +238,8 @@ static void check_partitions(struct vd_load *load, const struct vd_stage_conf *c
             conf->name, name, to->name, conf->desc->inputs[input].name);
         return;
     }
-    if ((conf->desc->outputs[output].flags & (VD_PORT_CHAINED | VD_PORT_COPARTITIONED)) == 0) {
+    if ((conf->desc->outputs[output].flags & (VD_PORT_CHAINED | VD_PORT_COPARTITIONED)) == 0 ||
+        is_doubtful(load, from) || is_doubtful(load, to)) {
         return;
     }
     if (from->partitions == 0 || to->partitions == 0) {

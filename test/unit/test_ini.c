@@ -47,7 +47,10 @@ TEST(values_have_their_places)
                                "input.votes=votes_topic\n"
                                "empty =\n"
                                "last = a;b=c";
-    static const struct vd_ini_entry expected[] = {
+    static const struct {
+        const char *section, *key, *value, *source;
+        int line, column, value_column;
+    } expected[] = {
         {"votingd", NULL, NULL, "t.ini", 2, 2, 2},
         {"votingd", "application", "election", "t.ini", 3, 3, 18},
         {"stage:a.very.long.name.that.is.longer.than.fifty.bytes.in.all", NULL, NULL, "t.ini", 5, 2,
