@@ -36,7 +36,8 @@ struct vd_record {
     struct vd_position position;
 };
 
-VD_API void vd_position_format(const struct vd_position *position, uint8_t bytes[VD_POSITION_BYTES]);
+VD_API void vd_position_format(const struct vd_position *position,
+                               uint8_t bytes[VD_POSITION_BYTES]);
 
 /* Fails: VD_INVALID for a wrong length, VD_FAILED for a version that this build does not know. */
 VD_API enum vd_status vd_position_parse(const void *bytes, size_t len, struct vd_position *position,
