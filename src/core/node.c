@@ -1,7 +1,6 @@
 /* The life of a node: start what the topology names, run the loop, drain, end. */
 #include "node.h"
 
-#include <libpq-fe.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -296,7 +295,6 @@ enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err
     struct vd_loop loop;
     struct vd_metrics *metrics = vd_metrics_new();
     struct vd_kafka *kafka;
-    PGconn *database;
     enum vd_status status;
 
     vd_loop_init(&loop);
@@ -311,11 +309,5 @@ enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err
     if (status != VD_OK) {
         return status;
     }
-    database = PQconnectdb(topology->postgres.conninfo);
-    if (PQstatus(database) != CONNECTION_OK) {
-        status = vd_fail(err, VD_FAILED, "could not connect to PostgreSQL: %s",
-                         PQerrorMessage(database));
-    }
-    PQfinish(database);
-    return status;
+    return vd_pg_check_server(topology->postgres.conninfo, CONNECT_TIMEOUT_MS, err);
 }
