@@ -1,0 +1,242 @@
+/* Takeover of a partition: what its last owner counted, read from the partials (exactly-once
+ * protocol, 6.3), and the partials' way into the merge. */
+#include "aggregation.h"
+
+#include <string.h>
+
+#include "partial.h"
+
+struct part *agg_part_get(struct aggregation *aggregation, int32_t partition)
+{
+    size_t wanted = (size_t)partition + 1;
+
+    if (wanted > aggregation->part_count) {
+        aggregation->parts = vd_realloc(aggregation->parts, wanted * sizeof(struct part));
+        memset(&aggregation->parts[aggregation->part_count], 0,
+               (wanted - aggregation->part_count) * sizeof(struct part));
+        aggregation->part_count = wanted;
+    }
+    return &aggregation->parts[partition];
+}
+
+/* ---- the partials' table ------------------------------------------------------------------- */
+
+/* A record of it, read. */
+struct partial {
+    struct agg_partial_key key;
+    size_t group; /* of a TOTAL */
+    struct agg_total total;
+    struct agg_meta meta;
+};
+
+static enum vd_status check_fit(const struct vd_record *record, struct partial *partial,
+                                struct vd_err *err)
+{
+    const struct agg_group *group = NULL;
+
+    if (partial->key.partition != record->partition) {
+        return vd_fail(err, VD_INVALID, "it is about partition %d", partial->key.partition);
+    }
+    if (partial->key.kind != AGG_TOTAL) {
+        return VD_OK;
+    }
+    partial->group = agg_group_find(partial->key.dimension, partial->key.dimension_len);
+    if (partial->group == AGG_GROUP_COUNT) {
+        return vd_fail(err, VD_INVALID, "no group-by \"%.*s\"", (int)partial->key.dimension_len,
+                       partial->key.dimension);
+    }
+    group = &agg_groups[partial->group];
+    if (!agg_texts_fit(group, true, partial->key.keys, partial->key.keys_len) ||
+        (record->value != NULL &&
+         !agg_texts_fit(group, false, partial->total.attributes, partial->total.attributes_len))) {
+        return vd_fail(err, VD_INVALID, "other members than group-by \"%s\" has", group->name);
+    }
+    return VD_OK;
+}
+
+static enum vd_status parse_partial(const struct vd_record *record, struct partial *partial,
+                                    struct vd_err *err)
+{
+    enum vd_status status = VD_OK;
+
+    *partial = (struct partial){0};
+    if (record->key == NULL) {
+        return vd_fail(err, VD_INVALID, "no key");
+    }
+    status = agg_partial_key_parse(record->key, record->key_len, &partial->key, err);
+    if (status == VD_OK && partial->key.kind == AGG_TOTAL && record->value != NULL) {
+        status = agg_total_parse(record->value, record->value_len, &partial->total, err);
+    } else if (status == VD_OK && partial->key.kind == AGG_META) {
+        status = record->value == NULL
+                     ? vd_fail(err, VD_INVALID, "a deleted META")
+                     : agg_meta_parse(record->value, record->value_len, &partial->meta, err);
+    }
+    return status == VD_OK ? check_fit(record, partial, err) : status;
+}
+
+/* A record that is none of ours counts nothing; the sums tell at the takeover if one is missing. */
+static void ignore(struct aggregation *aggregation, const struct vd_record *record,
+                   const struct vd_err *err)
+{
+    const char *topic = vd_stage_output_topic(aggregation->stage, PORT_PARTIALS);
+
+    if (err->status == VD_FAILED) {
+        vd_stage_halt(aggregation->stage,
+                      "%s[%d] offset %lld: %s: run the same version on all nodes", topic,
+                      record->partition, (long long)record->offset, err->msg);
+        return;
+    }
+    vd_metric_add(aggregation->ignored, 1);
+    if (!aggregation->has_ignored) {
+        aggregation->has_ignored = true; /* the metric counts the others */
+        vd_warn(vd_stage_log(aggregation->stage),
+                "%s[%d] offset %lld: %s; ignored this record and those like it", topic,
+                record->partition, (long long)record->offset, err->msg);
+    }
+}
+
+static void on_partial(void *arg, const struct vd_record *record)
+{
+    struct aggregation *aggregation = arg;
+    struct partial partial = {0};
+    struct vd_err err = {0};
+
+    if (parse_partial(record, &partial, &err) != VD_OK) {
+        ignore(aggregation, record, &err);
+    } else if (partial.key.kind == AGG_META) {
+        agg_merge_set_rebuilds(aggregation->merge, record->partition, partial.meta.rebuilds);
+        agg_part_get(aggregation, record->partition)->echoed = partial.meta.commits;
+    } else {
+        agg_merge_put(aggregation->merge, partial.group, &partial.key, &partial.total);
+    }
+}
+
+/* ---- takeover ------------------------------------------------------------------------------ */
+
+/* A tally of all that the table holds of a partition. */
+static struct agg_tally *load(struct aggregation *aggregation, int32_t partition)
+{
+    struct vd_table *table = vd_stage_table(aggregation->stage, PORT_PARTIALS);
+    struct agg_tally *tally = agg_tally_new(partition);
+    struct vd_record row = {0};
+    struct partial partial = {0};
+    size_t at = 0;
+
+    while (vd_table_next(table, &at, &row)) {
+        if (row.partition != partition || parse_partial(&row, &partial, NULL) != VD_OK) {
+            continue; /* told when it came in */
+        }
+        if (partial.key.kind == AGG_META) {
+            agg_tally_load_meta(tally, &partial.meta);
+        } else {
+            agg_tally_load(tally, partial.group, &partial.key, &partial.total);
+        }
+    }
+    return tally;
+}
+
+bool agg_takeover_check(struct aggregation *aggregation, const struct agg_tally *tally)
+{
+    const char *topic = vd_stage_output_topic(aggregation->stage, PORT_PARTIALS);
+    struct vd_err err = {0};
+
+    if (agg_tally_check(tally, &err) == VD_OK) {
+        return true;
+    }
+    vd_stage_halt(
+        aggregation->stage,
+        "%s: %s: records were lost or changed, or the group-by is new. To count all votes "
+        "anew: stop every node, delete topic \"%s\", raise its generation, start again",
+        topic, err.msg, topic);
+    return false;
+}
+
+static void answer(struct question *question)
+{
+    struct aggregation *aggregation = question->aggregation;
+    struct vd_assign *assign = question->assign;
+    int32_t partition = vd_assign_partition(assign);
+    struct part *part = agg_part_get(aggregation, partition);
+    int64_t committed = vd_assign_committed(assign);
+    int64_t start = VD_NO_OFFSET;
+    const struct agg_meta *meta = NULL;
+
+    if (part->asked == question->number) { /* else it was revoked, and asked again */
+        agg_tally_free(part->tally);
+        part->tally = load(aggregation, partition);
+        part->is_overdue = false;
+        if (!agg_takeover_check(aggregation, part->tally)) {
+            return; /* nothing is read any more */
+        }
+        meta = agg_tally_base(part->tally);
+        start = meta->commits > 0 ? meta->next_offset : VD_NO_OFFSET;
+        if (committed != start) {
+            vd_info(vd_stage_log(aggregation->stage),
+                    "partition %d: the partials stand at offset %lld, the group at %lld; counting "
+                    "on from the partials",
+                    partition, (long long)start, (long long)committed);
+        }
+        part->echoed = meta->commits;
+    }
+    question->assign = NULL;
+    vd_assign_start(assign, start, VD_NO_OFFSET);
+}
+
+static void drop_question(struct question *question)
+{
+    struct question **at = &question->aggregation->questions;
+
+    while (*at != question) {
+        at = &(*at)->next;
+    }
+    *at = question->next;
+    free(question);
+}
+
+static void on_synced(void *arg)
+{
+    struct question *question = arg;
+
+    answer(question);
+    if (question->assign == NULL) {
+        drop_question(question);
+    }
+}
+
+void agg_takeover_assign(struct vd_stage *stage, void *state, struct vd_assign *assign)
+{
+    struct aggregation *aggregation = state;
+    struct question *question = vd_alloc(sizeof(*question));
+
+    question->aggregation = aggregation;
+    question->assign = assign;
+    question->number = ++aggregation->question_count;
+    question->next = aggregation->questions;
+    aggregation->questions = question;
+    agg_part_get(aggregation, vd_assign_partition(assign))->asked = question->number;
+    vd_table_sync(vd_stage_table(stage, PORT_PARTIALS), on_synced, question);
+}
+
+void agg_takeover_revoke(struct vd_stage *stage, void *state, int32_t partition)
+{
+    struct aggregation *aggregation = state;
+    struct part *part = agg_part_get(aggregation, partition);
+
+    (void)stage;
+    agg_tally_free(vd_take(part->tally));
+}
+
+void agg_takeover_watch(struct aggregation *aggregation)
+{
+    vd_table_watch(vd_stage_table(aggregation->stage, PORT_PARTIALS), on_partial, aggregation);
+}
+
+void agg_takeover_fini(struct aggregation *aggregation)
+{
+    while (aggregation->questions != NULL) {
+        struct question *question = aggregation->questions;
+
+        vd_assign_start(question->assign, VD_NO_OFFSET, VD_NO_OFFSET); /* without effect by now */
+        drop_question(question);
+    }
+}

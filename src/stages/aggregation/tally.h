@@ -1,0 +1,65 @@
+/* The counts of one partition of the votes, as its owner keeps them: what is committed (base), what
+ * came since (delta), and the position up to which all is counted (exactly-once protocol, 6.2). No
+ * part of the engine: a pure store. */
+#ifndef VD_AGGREGATION_TALLY_H
+#define VD_AGGREGATION_TALLY_H
+
+#include "groups.h"
+#include "partial.h"
+#include "record.h"
+#include "vote.h"
+
+struct agg_tally;
+
+struct agg_tally *agg_tally_new(int32_t partition);
+void agg_tally_free(struct agg_tally *tally);
+
+/* ---- takeover: fill an empty tally from the partials ---------------------------------------- */
+
+void agg_tally_load(struct agg_tally *tally, size_t group, const struct agg_partial_key *key,
+                    const struct agg_total *total);
+void agg_tally_load_meta(struct agg_tally *tally, const struct agg_meta *meta);
+
+/* Do the sums fit: of each group's totals and the votes (6.6)? Counts what is committed only.
+ * Fails: VD_INVALID with the numbers. */
+enum vd_status agg_tally_check(const struct agg_tally *tally, struct vd_err *err) VD_MUST_CHECK;
+
+/* ---- a batch -------------------------------------------------------------------------------- */
+
+enum agg_step {
+    AGG_STEP_COUNT,   /* its turn: count it, or bury it */
+    AGG_STEP_SEEN,    /* own offset counted before */
+    AGG_STEP_REPEAT,  /* a vote counted before, sent again */
+    AGG_STEP_STALE,   /* of an earlier generation of the voters */
+    AGG_STEP_GAP,     /* the vote before it is missing */
+    AGG_STEP_FOREIGN, /* the vote of another partition */
+};
+
+/* Take the next record of the partition: move on to it and say what it is. After a gap or a foreign
+ * one nothing has moved. */
+enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record);
+
+/* Count a vote in every group. */
+void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote);
+
+/* True if something has moved since the last fold. */
+bool agg_tally_has_moved(const struct agg_tally *tally);
+
+/* Every total that changed since the last fold, in the order of their first change; then META, with
+ * the commit number of the transaction that is to hold them. */
+typedef void agg_tally_fn(void *arg, size_t group, const struct agg_partial_key *key,
+                          const struct agg_total *total);
+void agg_tally_each(struct agg_tally *tally, agg_tally_fn *on_total, void *arg);
+struct agg_meta agg_tally_meta(const struct agg_tally *tally);
+
+/* The transaction is durable; or it is void, and so is all since the last fold. */
+void agg_tally_fold(struct agg_tally *tally);
+void agg_tally_forget(struct agg_tally *tally);
+
+/* Write every total again with the next transaction. */
+void agg_tally_touch(struct agg_tally *tally);
+
+/* What is committed. */
+const struct agg_meta *agg_tally_base(const struct agg_tally *tally);
+
+#endif
