@@ -1,0 +1,268 @@
+/* What the web server does with websockets that are too many, too slow or gone, and how it ends. */
+#include <poll.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "alloc.h"
+#include "test.h"
+#include "web_rig.h"
+
+#define ORIGIN "Origin: http://HOST\r\n"
+#define PROTOCOL "Sec-WebSocket-Protocol: votingd.v1\r\n"
+
+/* --- limits and evictions --- */
+
+TEST(sockets_are_limited_by_address_and_in_total)
+{
+    static const char *const options[] = {"sockets_per_address", "2",         "sockets_max", "3",
+                                          "trusted_proxies",     "127.0.0.1", NULL};
+    static const char *const from[] = {"X-Forwarded-For: 9.9.9.9, 192.0.2.1\r\n" ORIGIN PROTOCOL,
+                                       "X-Forwarded-For: 192.0.2.2\r\n" ORIGIN PROTOCOL};
+    struct rig rig;
+    struct ws ws[3], more;
+
+    rig_open(&rig, options, rig_add_socket);
+    assert_int_equal(ws_open(&ws[0], &rig, from[0]), 101);
+    assert_int_equal(ws_open(&ws[1], &rig, from[0]), 101);
+    assert_int_equal(ws_open(&more, &rig, from[0]), 429);
+    assert_non_null(strstr(more.answer, "Retry-After: 10\r\n"));
+    ws_close(&more);
+    assert_int_equal(ws_open(&ws[2], &rig, from[1]), 101);
+    assert_int_equal(ws_open(&more, &rig, from[1]), 503);
+    assert_non_null(strstr(more.answer, "Retry-After: 10\r\n"));
+    ws_close(&more);
+    assert_true(rig_metric(&rig, "votingd_websocket_refusals_total{reason=\"address\"}") == 1);
+    assert_true(rig_metric(&rig, "votingd_websocket_refusals_total{reason=\"full\"}") == 1);
+    ws_close(&ws[0]);
+    assert_true(rig_metric_becomes(&rig, "votingd_websocket_clients", 2));
+    assert_int_equal(ws_open(&ws[0], &rig, from[0]), 101);
+    for (int i = 0; i < 3; i++) {
+        ws_close(&ws[i]);
+    }
+    rig_close(&rig);
+}
+
+TEST(new_sockets_a_second_are_limited)
+{
+    static const char *const options[] = {"sockets_per_second", "3", NULL};
+    struct rig rig;
+    int accepted = 0;
+
+    rig_open(&rig, options, rig_add_socket);
+    for (int i = 0; i < 8; i++) {
+        struct ws ws;
+        int status = ws_open(&ws, &rig, NULL);
+
+        accepted += status == 101 ? 1 : 0;
+        assert_true(status == 101 || status == 503);
+        ws_close(&ws);
+    }
+    assert_true(accepted >= 3 && accepted < 8);
+    rig_close(&rig);
+}
+
+TEST(requests_are_served_while_all_sockets_are_taken)
+{
+    static const char *const options[] = {"threads", "12", NULL};
+    struct rig rig;
+    struct ws ws[4], more;
+    VD_AUTO(mem) char *answer = NULL;
+
+    rig_open(&rig, options, rig_add_socket);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(ws_open(&ws[i], &rig, NULL), 101);
+    }
+    assert_int_equal(ws_open(&more, &rig, NULL), 503);
+    ws_close(&more);
+    answer = rig_http(&rig, "GET /nothing HTTP/1.1\r\nHost: HOST\r\n\r\n");
+    assert_non_null(strstr(answer, "404 Not Found"));
+    for (int i = 0; i < 4; i++) {
+        ws_close(&ws[i]);
+    }
+    rig_close(&rig);
+}
+
+TEST(a_half_open_client_is_gone_after_six_pings_in_vain)
+{
+    static const char *const options[] = {"ping_ms", "100", NULL};
+    struct rig rig;
+    struct ws dead, alive;
+
+    rig_open(&rig, options, rig_add_socket);
+    ws_open_at_1(&dead, &rig);
+    ws_open_at_1(&alive, &rig);
+    dead.is_silent = true;
+    for (int i = 0; i < 15; i++) {
+        assert_null(ws_read(&alive, 100)); /* answers pings */
+    }
+    assert_true(ws_is_closed(&dead, WS_READ_MS));
+    ws_close(&dead);
+    rig_publish(&rig, 2, true, false);
+    ws_assert_reads(&alive, "delta 2");
+    ws_close(&alive);
+    rig_close(&rig);
+}
+
+TEST(a_client_that_owes_an_ack_too_long_is_evicted)
+{
+    static const char *const options[] = {"ack_timeout_ms", "1000", NULL};
+    struct rig rig;
+    struct ws mute, good;
+    const char *bye;
+
+    rig_open(&rig, options, rig_add_socket);
+    ws_open_at_1(&mute, &rig);
+    ws_open_at_1(&good, &rig);
+    assert_true(ws_say(&good, "{\"type\":\"ack\",\"seq\":1}"));
+    bye = ws_read(&mute, WS_READ_MS);
+    assert_non_null(bye);
+    assert_memory_equal(bye, "{\"type\":\"bye\",\"seq\":1,\"now_ms\":", 31);
+    assert_non_null(strstr(bye, ",\"reason\":\"no_ack\",\"retry_ms\":5000}"));
+    ws_assert_closed(&mute, 1013);
+    assert_true(rig_metric(&rig, "votingd_websocket_evictions_total{reason=\"no_ack\"}") == 1);
+    assert_null(ws_read(&good, 1200)); /* it owes nothing, however long */
+    assert_int_equal(good.opcode, -2);
+    ws_close(&good);
+    rig_close(&rig);
+}
+
+TEST(clients_that_do_not_read_hold_up_nobody_and_are_evicted)
+{
+    static const char *const options[] = {"writers", "1", "credit_bytes", "16777216", NULL};
+    struct rig_publication large = {.has_delta = true, .has_full = true, .bytes = 3000000};
+    struct rig rig;
+    struct ws stuck[3], good;
+    int64_t worst_ns = 0;
+
+    rig_open(&rig, options, rig_add_socket);
+    ws_open_at_1(&good, &rig);
+    rig.receive_bytes = 4096;
+    for (int i = 0; i < 3; i++) {
+        ws_open_at_1(&stuck[i], &rig);
+    }
+    for (large.seq = 2; large.seq < 8; large.seq++) {
+        VD_AUTO(mem) char *ack = vd_format("{\"type\":\"ack\",\"seq\":%d}", (int)large.seq);
+        int64_t start_ns = vd_mono_ns();
+
+        rig_do(&rig, rig_publish_job, &large);
+        assert_non_null(ws_read(&good, WS_READ_MS));
+        assert_int_equal(good.opcode, 1);
+        worst_ns = vd_mono_ns() - start_ns > worst_ns ? vd_mono_ns() - start_ns : worst_ns;
+        assert_true(ws_say(&good, ack));
+    }
+    /* Three times 100 ms until a spare writer takes over, and time for slow builds. */
+    assert_true(worst_ns < (int64_t)1900 * 1000000);
+    assert_true(rig_metric(&rig, "votingd_websocket_stuck_writers_total") >= 1);
+    assert_true(
+        rig_metric_becomes(&rig, "votingd_websocket_evictions_total{reason=\"slow_write\"}", 3));
+    rig_publish(&rig, 8, true, true);
+    ws_assert_reads(&good, "delta 8");
+    for (int i = 0; i < 3; i++) {
+        ws_close(&stuck[i]);
+    }
+    ws_close(&good);
+    rig_close(&rig);
+}
+
+/* --- the end --- */
+
+TEST(closing_says_bye_to_every_client)
+{
+    struct rig rig;
+    struct ws ws[5];
+    int64_t start_ns;
+
+    rig_open(&rig, NULL, rig_add_socket);
+    for (int i = 0; i < 5; i++) {
+        ws_open_at_1(&ws[i], &rig);
+    }
+    start_ns = vd_mono_ns();
+    rig_close(&rig); /* none of them reads meanwhile */
+    assert_true(vd_mono_ns() - start_ns < (int64_t)3500 * 1000000);
+    for (int i = 0; i < 5; i++) {
+        const char *bye = ws_read(&ws[i], WS_READ_MS);
+
+        assert_non_null(bye);
+        assert_non_null(strstr(bye, "\"type\":\"bye\",\"seq\":1,"));
+        assert_non_null(strstr(bye, "\"reason\":\"drain\",\"retry_ms\":1000}"));
+        ws_assert_closed(&ws[i], 1001);
+    }
+}
+
+/* --- many at once --- */
+
+#define CROWD 50
+#define CROWD_SECONDS 5
+
+static atomic_bool crowd_is_over;
+
+static void crowd_visit(struct rig *rig, unsigned *seed)
+{
+    struct ws ws;
+    int frames = rand_r(seed) % 20;
+
+    if (ws_open(&ws, rig, NULL) == 101) {
+        while (frames-- > 0 && ws_read(&ws, 1000) != NULL) {
+            if (rand_r(seed) % 8 == 0) {
+                (void)ws_say(&ws, "{\"type\":\"resync\"}"); /* it may be gone */
+            }
+        }
+        if (rand_r(seed) % 2 == 0) {
+            (void)ws_send(&ws, 0x88, true, "\x03\xe8", 2); /* the other half just drops it */
+        }
+    }
+    ws_close(&ws);
+}
+
+static void *crowd_run(void *arg)
+{
+    unsigned seed = (unsigned)(uintptr_t)&seed;
+
+    while (!atomic_load(&crowd_is_over)) {
+        crowd_visit(arg, &seed);
+    }
+    return NULL;
+}
+
+TEST(clients_come_and_go_while_pictures_are_published)
+{
+    static const char *const options[] = {
+        "threads", "70", "sockets_per_address", "100", "sockets_per_second", "10000", NULL};
+    struct rig_publication publication = {.seq = 1, .bytes = 500};
+    pthread_t threads[CROWD];
+    int64_t end_ns;
+    struct rig rig;
+
+    rig_open(&rig, options, rig_add_socket);
+    atomic_store(&crowd_is_over, false);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(pthread_create(&threads[i], NULL, crowd_run, &rig), 0);
+    }
+    end_ns = vd_mono_ns() + (int64_t)CROWD_SECONDS * 1000000000;
+    while (vd_mono_ns() < end_ns) {
+        publication.seq++;
+        rig_do(&rig, rig_publish_as_wanted, &publication);
+        if (publication.seq % 50 == 0) {
+            rig_do(&rig, rig_beat, "beat");
+        }
+        (void)poll(NULL, 0, 2); /* the pace of a busy election, not a wait */
+    }
+    atomic_store(&crowd_is_over, true);
+    for (int i = 0; i < CROWD; i++) {
+        pthread_join(threads[i], NULL);
+    }
+    assert_true(rig_metric_becomes(&rig, "votingd_websocket_clients", 0));
+    assert_true(rig_metric(&rig, "votingd_websocket_frames_total") > CROWD);
+    rig_close(&rig);
+}
+
+RUN_TESTS(cmocka_unit_test(sockets_are_limited_by_address_and_in_total),
+          cmocka_unit_test(new_sockets_a_second_are_limited),
+          cmocka_unit_test(requests_are_served_while_all_sockets_are_taken),
+          cmocka_unit_test(a_half_open_client_is_gone_after_six_pings_in_vain),
+          cmocka_unit_test(a_client_that_owes_an_ack_too_long_is_evicted),
+          cmocka_unit_test(clients_that_do_not_read_hold_up_nobody_and_are_evicted),
+          cmocka_unit_test(closing_says_bye_to_every_client),
+          cmocka_unit_test(clients_come_and_go_while_pictures_are_published))
