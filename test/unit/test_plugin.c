@@ -376,6 +376,33 @@ TEST(a_damaged_file_is_refused_wherever_it_is_cut)
     }
 }
 
+/* A file whose bytes lie must neither crash nor be read past its end; its verdict may be either. */
+TEST(a_file_with_changed_bytes_is_read_within_its_bounds)
+{
+    FILE *file = fopen(MODULES "/relay.so", "re");
+    VD_AUTO(mem) char *bytes = vd_alloc(1 << 22);
+    size_t len = 0;
+    uint64_t seed = 20261103;
+    size_t refused = 0;
+
+    assert_non_null(file);
+    len = fread(bytes, 1, 1 << 22, file);
+    assert_int_equal(fclose(file), 0);
+    for (size_t round = 0; round < 2000; round++) {
+        VD_AUTO(mem) char *changed = vd_memdup(bytes, len);
+        struct vd_err err = {0};
+
+        for (size_t change = 0; change < 8; change++) {
+            seed = seed * 6364136223846793005u + 1442695040888963407u;
+            /* half of them in the file's head, half in the section headers at its end */
+            changed[change % 2 == 0 ? (seed >> 33) % 64 : len - 1 - (seed >> 33) % 2048] =
+                (char)(seed >> 20);
+        }
+        refused += vd_plugin_elf_check(changed, len, &err) == VD_OK ? 0 : 1;
+    }
+    assert_true(refused > 1000);
+}
+
 RUN_TESTS(cmocka_unit_test(a_good_module_is_loaded_once),
           cmocka_unit_test(a_differing_module_is_refused_with_field_found_wanted_and_remedy),
           cmocka_unit_test(a_missing_function_fails_the_load),
@@ -387,4 +414,5 @@ RUN_TESTS(cmocka_unit_test(a_good_module_is_loaded_once),
           cmocka_unit_test(a_module_in_two_folders_is_refused),
           cmocka_unit_test(modules_are_listed_by_name_without_loading_them),
           cmocka_unit_test(descriptors_of_the_wrong_form_are_refused),
-          cmocka_unit_test(a_damaged_file_is_refused_wherever_it_is_cut))
+          cmocka_unit_test(a_damaged_file_is_refused_wherever_it_is_cut),
+          cmocka_unit_test(a_file_with_changed_bytes_is_read_within_its_bounds))
