@@ -427,7 +427,9 @@ static void read_file(struct vd_load *load)
 static enum vd_status report_faults(struct vd_load *load, vd_topology_error_fn *on_error, void *arg,
                                     struct vd_err *err)
 {
-    qsort(load->faults, load->fault_count, sizeof(*load->faults), compare_faults);
+    if (load->fault_count > 0) {
+        qsort(load->faults, load->fault_count, sizeof(*load->faults), compare_faults);
+    }
     for (size_t i = 0; i < load->fault_count; i++) {
         if (on_error != NULL) {
             on_error(arg, load->faults[i].text);
