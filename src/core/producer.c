@@ -134,16 +134,17 @@ static enum vd_status create_instance(struct vd_producer *producer, struct vd_er
 }
 
 /* Ask for the topics' leaders now: a record for a topic that the library does not know yet waits
- * for its next look around, up to a second. A miss is harmless. */
+ * for its next look around, up to a second. A miss is harmless, and then the others miss too. */
 static void fetch_metadata(struct vd_producer *producer)
 {
     for (size_t i = 0; i < producer->topic_count; i++) {
         const rd_kafka_metadata_t *metadata;
 
         if (rd_kafka_metadata(producer->rk, 0, producer->topics[i], &metadata,
-                              METADATA_TIMEOUT_MS) == RD_KAFKA_RESP_ERR_NO_ERROR) {
-            rd_kafka_metadata_destroy(metadata);
+                              METADATA_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return;
         }
+        rd_kafka_metadata_destroy(metadata);
     }
 }
 
@@ -238,15 +239,23 @@ static rd_kafka_headers_t *headers_of(const struct vd_txn_job *job,
     return headers;
 }
 
+/* Present but empty differs from absent, also in an arena that was never needed. */
+static void *bytes_at(const struct vd_txn_job *job, bool is_there, size_t at)
+{
+    static char nothing;
+    void *bytes = job->arena.data != NULL ? job->arena.data + at : &nothing;
+
+    return is_there ? bytes : NULL;
+}
+
 /* The bytes stay in the job's arena until the transaction has ended, so the library copies nothing.
  */
 static enum vd_status produce_one(struct vd_producer *producer, const struct vd_txn_job *job,
                                   const struct vd_txn_record *record, int64_t deadline_ms,
                                   struct vd_err *err)
 {
-    char *bytes = job->arena.data;
-    void *value = record->has_value ? bytes + record->value_at : NULL;
-    void *key = record->has_key ? bytes + record->key_at : NULL;
+    void *value = bytes_at(job, record->has_value, record->value_at);
+    void *key = bytes_at(job, record->has_key, record->key_at);
     rd_kafka_headers_t *headers = headers_of(job, record);
 
     for (;;) {
@@ -261,7 +270,9 @@ static enum vd_status produce_one(struct vd_producer *producer, const struct vd_
             return VD_OK;
         }
         if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || now_ms() > deadline_ms) {
-            rd_kafka_headers_destroy(headers);
+            if (headers != NULL) {
+                rd_kafka_headers_destroy(headers); /* the library did not take them */
+            }
             note_fencing(producer, code);
             return vd_fail(err, VD_FAILED, "could not produce to %s: %s",
                            producer->topic_names[record->topic], rd_kafka_err2str(code));
