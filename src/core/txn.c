@@ -13,7 +13,8 @@
 #include "queue.h"
 
 #define COMMITTED_TIMEOUT_MS 5000
-#define SETTLE_TIMEOUT_MS 30000 /* takeover.wait of the protocol; below max.poll.interval.ms */
+#define SETTLE_TIMEOUT_MS 2000 /* of one look, so that a closing thread ends soon ... */
+#define SETTLE_SAY_MS 30000    /* ... and when to say so: takeover.wait of the protocol */
 #define PAUSE_MS 200
 
 struct vd_txn {
@@ -32,6 +33,7 @@ struct vd_txn {
     struct vd_txn_job *jobs[VD_TXN_JOBS_MAX];
     size_t job_count;
     bool is_closing;
+    bool is_leaving; /* do not wait for the broker any more; always true when closing */
     bool is_waiting;
     char waiting_for[256];
     uint64_t void_run; /* commits of this run and earlier ones are void */
@@ -78,12 +80,12 @@ void vd_txn_job_free(struct vd_txn_job *job)
     free(job);
 }
 
-static bool is_closing(struct vd_txn *txn)
+static bool is_leaving(struct vd_txn *txn)
 {
     bool answer;
 
     pthread_mutex_lock(&txn->mutex);
-    answer = txn->is_closing;
+    answer = txn->is_leaving;
     pthread_mutex_unlock(&txn->mutex);
     return answer;
 }
@@ -141,18 +143,18 @@ static void pause_thread(struct vd_txn *txn)
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&txn->mutex);
-    if (!txn->is_closing) {
+    if (!txn->is_leaving) {
         (void)pthread_cond_timedwait(&txn->wake, &txn->mutex, &until); /* early is as good */
     }
     pthread_mutex_unlock(&txn->mutex);
 }
 
-/* Wait for the broker as long as it takes. Fails: VD_AGAIN when closing, VD_INVALID when fenced. */
+/* Wait for the broker as long as it takes. Fails: VD_AGAIN when leaving, VD_INVALID when fenced. */
 static enum vd_status wait_ready(struct vd_txn *txn, struct vd_err *err)
 {
     enum vd_status status = vd_producer_ready(txn->producer, err);
 
-    while (status == VD_AGAIN && !is_closing(txn)) {
+    while (status == VD_AGAIN && !is_leaving(txn)) {
         set_waiting(txn, err->msg);
         pause_thread(txn);
         status = vd_producer_ready(txn->producer, err);
@@ -161,7 +163,7 @@ static enum vd_status wait_ready(struct vd_txn *txn, struct vd_err *err)
     return status;
 }
 
-/* The committed offsets of the job's partitions, as a list of our own; NULL when closing. The
+/* The committed offsets of the job's partitions, as a list of our own; NULL when leaving. The
  * answer waits in the broker while a predecessor's transaction has offsets pending. */
 static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
                                                       const rd_kafka_topic_partition_list_t *asked)
@@ -183,7 +185,7 @@ static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
         (void)snprintf(text, sizeof(text), "could not read committed offsets: %s",
                        rd_kafka_err2str(code));
         set_waiting(txn, text);
-        if (is_closing(txn)) {
+        if (is_leaving(txn)) {
             return NULL;
         }
         pause_thread(txn);
@@ -191,11 +193,12 @@ static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
 }
 
 /* A commit that did not answer "done" may have happened (1.3, step 6). The coordinator has settled
- * it by now, so the group's offsets tell. */
+ * it by now, so the group's offsets tell: all of them, since a partition that was taken from us may
+ * have been read further by its new owner. */
 static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn_job *job)
 {
     rd_kafka_topic_partition_list_t *now;
-    enum vd_txn_outcome outcome = VD_TXN_VOID;
+    enum vd_txn_outcome outcome = VD_TXN_DONE;
 
     if (job->offsets == NULL) {
         return VD_TXN_VOID; /* a source reads its own progress */
@@ -205,8 +208,8 @@ static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn
         return VD_TXN_VOID;
     }
     for (int i = 0; i < now->cnt; i++) {
-        if (now->elems[i].offset >= job->offsets->elems[i].offset) {
-            outcome = VD_TXN_DONE;
+        if (now->elems[i].offset < job->offsets->elems[i].offset) {
+            outcome = VD_TXN_VOID;
         }
     }
     rd_kafka_topic_partition_list_destroy(now);
@@ -228,12 +231,11 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
         job->outcome = VD_TXN_DONE;
         return;
     }
-    if (status == VD_OK) {
+    job->outcome = VD_TXN_VOID;
+    if (status == VD_OK && !is_leaving(txn)) { /* who leaves need not know: the next start asks */
         vd_producer_recycle(txn->producer);
         status = wait_ready(txn, &again);
         job->outcome = status == VD_OK ? resolve_doubt(txn, job) : VD_TXN_VOID;
-    } else {
-        job->outcome = VD_TXN_VOID;
     }
     if (status == VD_INVALID) {
         job->outcome = VD_TXN_FENCED;
@@ -242,6 +244,28 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
     if (job->outcome != VD_TXN_DONE) {
         vd_txn_void(txn, job->run);
     }
+}
+
+static bool settle(struct vd_txn *txn, struct vd_txn_job *job, const char *topic, int32_t partition)
+{
+    int64_t end;
+    int64_t say_ns = vd_mono_ns() + SETTLE_SAY_MS * 1000000L;
+
+    while (vd_kafka_wait_settled(txn->kafka, topic, partition, SETTLE_TIMEOUT_MS, &end,
+                                 &job->err) != VD_OK) {
+        set_waiting(txn, job->err.msg);
+        if (is_leaving(txn)) {
+            return false;
+        }
+        if (vd_mono_ns() > say_ns) {
+            vd_warn(txn->log, "takeover of partition %d waits: %s; trying again", partition,
+                    job->err.msg);
+            say_ns = vd_mono_ns() + SETTLE_SAY_MS * 1000000L;
+        }
+        pause_thread(txn);
+    }
+    set_waiting(txn, NULL);
+    return true;
 }
 
 /* Wait until everything that the committed offsets stand for can be read (2.4): first the offsets,
@@ -258,20 +282,9 @@ static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
     rd_kafka_topic_partition_list_destroy(job->offsets);
     job->offsets = committed;
     for (int i = 0; job->settle != NULL && i < job->settle->cnt; i++) {
-        const rd_kafka_topic_partition_t *at = &job->settle->elems[i];
-        int64_t end;
-
-        while (vd_kafka_wait_settled(txn->kafka, at->topic, at->partition, SETTLE_TIMEOUT_MS, &end,
-                                     &job->err) != VD_OK) {
-            set_waiting(txn, job->err.msg);
-            if (is_closing(txn)) {
-                return;
-            }
-            vd_warn(txn->log, "takeover of partition %d waits: %s; trying again", at->partition,
-                    job->err.msg);
-            pause_thread(txn);
+        if (!settle(txn, job, job->settle->elems[i].topic, job->settle->elems[i].partition)) {
+            return;
         }
-        set_waiting(txn, NULL);
     }
     job->outcome = VD_TXN_DONE;
 }
@@ -385,6 +398,14 @@ void vd_txn_submit(struct vd_txn *txn, struct vd_txn_job *job)
     pthread_mutex_unlock(&txn->mutex);
 }
 
+void vd_txn_leave(struct vd_txn *txn)
+{
+    pthread_mutex_lock(&txn->mutex);
+    txn->is_leaving = true;
+    pthread_cond_signal(&txn->wake);
+    pthread_mutex_unlock(&txn->mutex);
+}
+
 void vd_txn_close(struct vd_txn *txn, void (*on_closed)(void *arg), void *arg)
 {
     pthread_mutex_lock(&txn->mutex);
@@ -392,6 +413,7 @@ void vd_txn_close(struct vd_txn *txn, void (*on_closed)(void *arg), void *arg)
     txn->on_closed = on_closed;
     txn->closed_arg = arg;
     txn->is_closing = true;
+    txn->is_leaving = true;
     pthread_cond_signal(&txn->wake);
     pthread_mutex_unlock(&txn->mutex);
 }

@@ -98,6 +98,10 @@ void vd_txn_void(struct vd_txn *txn, uint64_t run);
 /* What the thread waits for ("broker: ..."), copied to 'text'; false if it does not wait. */
 bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes);
 
+/* From now on wait no more for a broker that is away: jobs that would have to come back void. For a
+ * stage that drains; what was blocked already ends with its transaction's time. */
+void vd_txn_leave(struct vd_txn *txn);
+
 /* Times the producer was replaced after a doubt. Thread: any. */
 int64_t vd_txn_recycled(const struct vd_txn *txn);
 
