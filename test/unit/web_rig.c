@@ -330,21 +330,19 @@ static bool read_frame(struct ws *ws, int ms, struct vd_buf *out)
 
 const char *ws_read(struct ws *ws, int ms)
 {
-    static __thread struct vd_buf payload;
-
     do {
-        vd_buf_fini(&payload);
-        if (!read_frame(ws, ms, &payload)) {
+        vd_buf_clear(&ws->payload);
+        if (!read_frame(ws, ms, &ws->payload)) {
             return NULL;
         }
         if (ws->opcode == 0x9 && !ws->is_silent) {
-            (void)ws_send(ws, 0x8a, true, payload.data, payload.len);
+            (void)ws_send(ws, 0x8a, true, ws->payload.data, ws->payload.len);
         }
     } while (ws->opcode == 0x9);
     if (ws->opcode == 0x8) {
-        ws->close_code = payload.len >= 2 ? vd_be16(payload.data) : 1005;
+        ws->close_code = ws->payload.len >= 2 ? vd_be16(ws->payload.data) : 1005;
     }
-    return vd_buf_text(&payload);
+    return vd_buf_text(&ws->payload);
 }
 
 bool ws_is_closed(struct ws *ws, int ms)
@@ -366,6 +364,7 @@ void ws_close(struct ws *ws)
 {
     close(ws->fd);
     vd_buf_fini(&ws->in);
+    vd_buf_fini(&ws->payload);
     free(ws->answer);
 }
 

@@ -73,7 +73,7 @@ const char *rig_body(const char *answer);
 struct ws {
     int fd;
     bool is_silent; /* does not answer pings */
-    struct vd_buf in;
+    struct vd_buf in, payload;
     char *answer; /* to the handshake */
     int opcode;   /* of the frame read last */
     unsigned close_code;
