@@ -36,7 +36,8 @@ const struct vd_opt vd_web_opts[] = {
     VD_OPT(struct vd_web_conf, sockets_max, .def = "0", .min = 0, .max = 16376,
            .help = "websockets at the same time; 0: threads - 8, the most there can be"),
     VD_OPT(struct vd_web_conf, sockets_per_address, .def = "10", .min = 1, .max = 16376,
-           .help = "websockets at the same time from one address"),
+           .help =
+               "websockets at the same time from one address; behind a proxy see trusted_proxies"),
     VD_OPT(struct vd_web_conf, sockets_per_second, .def = "20", .min = 1, .max = 10000,
            .help = "new websockets a second"),
     VD_OPT(struct vd_web_conf, writers, .def = "4", .min = 1, .max = 64,

@@ -545,6 +545,25 @@ TEST(peers_that_dawdle_or_vanish_hold_up_nobody)
     rig_close(&rig);
 }
 
+TEST(a_thousand_connects_leave_nothing_behind)
+{
+    struct rig rig;
+    VD_AUTO(mem) char *answer = NULL;
+
+    rig_open(&rig, NULL, add_routes);
+    for (int i = 0; i < 1000; i++) {
+        int fd = rig_connect(&rig, 0);
+
+        if (i % 2 == 0) {
+            (void)rig_send(fd, "GET /echo HTTP/1.1\r\n", 20); /* and is gone */
+        }
+        close(fd);
+    }
+    answer = rig_http(&rig, "GET /echo HTTP/1.1\r\nHost: HOST\r\n\r\n");
+    assert_has(answer, "200 OK");
+    rig_close(&rig);
+}
+
 RUN_TESTS(cmocka_unit_test(each_request_gets_its_answer),
           cmocka_unit_test(head_tells_the_length_and_sends_no_body),
           cmocka_unit_test(a_file_is_gzipped_for_those_who_take_it),
@@ -557,4 +576,5 @@ RUN_TESTS(cmocka_unit_test(each_request_gets_its_answer),
           cmocka_unit_test(closing_while_requests_wait_answers_them),
           cmocka_unit_test(a_port_that_is_taken_is_an_error_that_says_so),
           cmocka_unit_test(a_route_is_taken_only_once),
-          cmocka_unit_test(peers_that_dawdle_or_vanish_hold_up_nobody))
+          cmocka_unit_test(peers_that_dawdle_or_vanish_hold_up_nobody),
+          cmocka_unit_test(a_thousand_connects_leave_nothing_behind))
