@@ -59,6 +59,16 @@ static void on_rebalance(struct vd_consumer *consumer, rd_kafka_event_t *event)
     consumer->events.on_revoke(consumer->events.arg, rd_kafka_assignment_lost(consumer->rk) != 0);
 }
 
+/* The broker answers, and says no; unlike a broker that is away, this does not pass by itself. */
+static bool is_refusal(rd_kafka_resp_err_t code)
+{
+    return code == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC ||
+           code == RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION ||
+           code == RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED ||
+           code == RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED;
+}
+
 static void on_error_event(struct vd_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_resp_err_t code = rd_kafka_event_error(event);
@@ -82,7 +92,14 @@ static void on_error_event(struct vd_consumer *consumer, rd_kafka_event_t *event
             "restore it, or raise its generation and start anew",
             at != NULL ? at->topic : "?", at != NULL ? at->partition : -1,
             at != NULL ? (long long)at->offset : -1LL);
-        rd_kafka_topic_partition_destroy(at);
+        if (at != NULL) {
+            rd_kafka_topic_partition_destroy(at);
+        }
+        consumer->events.on_fault(consumer->events.arg, &err, false);
+        return;
+    }
+    if (is_refusal(code)) {
+        (void)vd_fail(&err, VD_AGAIN, "could not read: %s", rd_kafka_event_error_string(event));
         consumer->events.on_fault(consumer->events.arg, &err, false);
         return;
     }
@@ -148,8 +165,10 @@ static bool nudge_fetchers(struct vd_errand *errand)
     for (int i = 0; i < consumer->resumed->cnt; i++) {
         const rd_kafka_topic_partition_t *at = &consumer->resumed->elems[i];
 
-        (void)rd_kafka_query_watermark_offsets(consumer->rk, at->topic, at->partition, &low, &high,
-                                               NUDGE_TIMEOUT_MS); /* the question is the point */
+        if (rd_kafka_query_watermark_offsets(consumer->rk, at->topic, at->partition, &low, &high,
+                                             NUDGE_TIMEOUT_MS) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            break; /* nobody to wake: the broker is away */
+        }
     }
     return true;
 }

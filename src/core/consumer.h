@@ -19,7 +19,8 @@ struct vd_consumer_events {
     /* One record. Owns: 'event' is the receiver's, which destroys it; 'message' lives in it. */
     void (*on_message)(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
     /* A fault of the whole member (VD_INVALID: for good, such as a fenced instance id), or of a
-     * partition (a position outside the log). Faults of the network are only logged. */
+     * partition (a position outside the log), or VD_AGAIN while the broker refuses (no such topic,
+     * no right to it). Faults of the network are only logged. */
     void (*on_fault)(void *arg, const struct vd_err *err, bool is_fenced);
     void *arg;
 };
