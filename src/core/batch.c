@@ -239,6 +239,7 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
     struct vd_txn_record *out;
 
     assert(!batch->is_answered && output < stage->output_count);
+    assert((stage->desc->outputs[output].flags & VD_PORT_PLAIN) == 0); /* vd_stage_publish */
     if (stage->conf->outputs[output] == NULL) {
         return; /* an optional output that the topology leaves out */
     }

@@ -49,7 +49,7 @@ static void check_pressure(struct vd_stage *stage)
     }
     if (stage->buffered >= high) {
         vd_cycle_set_paused(stage, true);
-    } else if (stage->buffered < (high + 1) / 2) {
+    } else if (stage->buffered < (high + 1) / 2 && stage->life == VD_LIFE_RUNNING) {
         vd_cycle_set_paused(stage, false);
     }
 }
@@ -67,16 +67,70 @@ static void unlink_batch(struct vd_stage *stage, struct vd_batch *batch)
     }
 }
 
+/* Nothing of what was under way counts: begin again at the first record not committed. */
+static void finish_rewind(struct vd_stage *stage)
+{
+    if (!stage->is_rewinding || !vd_cycle_is_idle(stage) || stage->life >= VD_LIFE_CLOSING) {
+        return;
+    }
+    stage->is_rewinding = false;
+    for (size_t i = 0; i < stage->part_count; i++) {
+        vd_part_rewind(stage->parts[i]);
+    }
+    if (stage->desc->rewound != NULL) {
+        stage->desc->rewound(stage, stage->state);
+    }
+}
+
+void vd_cycle_rewind(struct vd_stage *stage)
+{
+    if (stage->txn != NULL) {
+        vd_txn_void(stage->txn, stage->run);
+    }
+    stage->run++;
+    stage->is_rewinding = true;
+    for (struct vd_batch *batch = stage->batches; batch != NULL; batch = batch->next) {
+        batch->is_void = true;
+    }
+}
+
+void vd_cycle_offer(struct vd_stage *stage)
+{
+    vd_timer_start(stage->wait, 0);
+}
+
+/* A batch is over. What follows waits for the next turn of the loop: the stage may be in the middle
+ * of the call that answered it, and must not be called from within. */
+static void end_batch(struct vd_stage *stage, struct vd_batch *batch)
+{
+    unlink_batch(stage, batch);
+    vd_batch_free(batch);
+    vd_cycle_offer(stage);
+}
+
+static void submit(struct vd_stage *stage, struct vd_batch *batch)
+{
+    if (batch->span_count == 0 && batch->job->record_count == 0) {
+        end_batch(stage, batch);
+        vd_timer_start(stage->wait, stage->conf->batch.wait_ms); /* a source with nothing as yet */
+        return;
+    }
+    vd_batch_seal(batch);
+    stage->jobs++;
+    vd_txn_submit(stage->txn, batch->job);
+    vd_cycle_offer(stage);
+}
+
 static void call_stage(struct vd_stage *stage, struct vd_batch *batch)
 {
     *stage->batches_end = batch;
     stage->batches_end = &batch->next;
-    stage->at_stage = batch;
-    vd_metric_add(stage->metrics.batches, 1);
     if (batch->count == 0 && batch->span_count > 0) {
-        vd_batch_done(batch); /* nothing but dead letters: not the stage's business */
+        submit(stage, batch); /* nothing but dead letters: not the stage's business */
         return;
     }
+    stage->at_stage = batch;
+    vd_metric_add(stage->metrics.batches, 1);
     stage->desc->batch(stage, stage->state, batch);
 }
 
@@ -86,7 +140,7 @@ static bool can_offer(const struct vd_stage *stage)
 
     return stage->life == VD_LIFE_RUNNING && stage->at_stage == NULL && !stage->is_rewinding &&
            !stage->is_revoking && stage->trouble[0] == '\0' && stage->jobs < jobs_max &&
-           stage->desc->batch != NULL && !vd_timer_is_active(stage->retry);
+           stage->desc->batch != NULL && stage->txn != NULL && !vd_timer_is_active(stage->retry);
 }
 
 /* Waiting records of one input, and how long the oldest has waited. */
@@ -157,21 +211,26 @@ static void offer_input(struct vd_stage *stage)
     }
 }
 
-void vd_cycle_offer(struct vd_stage *stage)
+static void offer(struct vd_stage *stage)
 {
     if (!can_offer(stage)) {
         return;
     }
     if (stage->input_count > 0) {
         offer_input(stage);
-    } else if (!stage->is_ended) {
+    } else if (!stage->is_ended && !vd_timer_is_active(stage->wait)) {
         call_stage(stage, vd_batch_new(stage, 0));
     }
 }
 
 void vd_cycle_on_timer(void *arg)
 {
-    vd_cycle_offer(arg);
+    struct vd_stage *stage = arg;
+
+    finish_rewind(stage);
+    vd_rebalance_finish_revoke(stage);
+    vd_stage_continue_drain(stage);
+    offer(stage);
 }
 
 static struct vd_part *find_part(const struct vd_stage *stage, const rd_kafka_message_t *message)
@@ -216,44 +275,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     if (++stage->buffered >= (size_t)stage->conf->buffer.records) {
         vd_cycle_set_paused(stage, true);
     }
-    vd_cycle_offer(stage);
-}
-
-/* Nothing of what was under way counts: begin again at the first record not committed. */
-static void finish_rewind(struct vd_stage *stage)
-{
-    if (!stage->is_rewinding || !vd_cycle_is_idle(stage)) {
-        return;
-    }
-    stage->is_rewinding = false;
-    for (size_t i = 0; i < stage->part_count; i++) {
-        vd_part_rewind(stage->parts[i]);
-    }
-    if (stage->desc->rewound != NULL) {
-        stage->desc->rewound(stage, stage->state);
-    }
-}
-
-void vd_cycle_rewind(struct vd_stage *stage)
-{
-    if (stage->txn != NULL) {
-        vd_txn_void(stage->txn, stage->run);
-    }
-    stage->run++;
-    stage->is_rewinding = true;
-    for (struct vd_batch *batch = stage->batches; batch != NULL; batch = batch->next) {
-        batch->is_void = true;
-    }
-}
-
-static void end_batch(struct vd_stage *stage, struct vd_batch *batch)
-{
-    unlink_batch(stage, batch);
-    vd_batch_free(batch);
-    finish_rewind(stage);
-    vd_rebalance_finish_revoke(stage);
-    vd_stage_continue_drain(stage);
-    vd_cycle_offer(stage);
+    offer(stage);
 }
 
 static void back_off(struct vd_stage *stage)
@@ -286,7 +308,7 @@ static void on_committed(struct vd_stage *stage, struct vd_batch *batch)
     vd_metric_observe(stage->metrics.commit, batch->job->seconds);
     vd_stage_fail(stage, NULL);
     check_pressure(stage);
-    if (stage->desc->committed != NULL) {
+    if (batch->is_done && stage->desc->committed != NULL) {
         stage->desc->committed(stage, stage->state, batch);
     }
 }
@@ -313,20 +335,6 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
         back_off(stage);
     }
     end_batch(stage, batch);
-}
-
-static void submit(struct vd_stage *stage, struct vd_batch *batch)
-{
-    if (batch->span_count == 0 && batch->job->record_count == 0) {
-        /* A source had nothing to give this time: ask again in the next turn. */
-        vd_timer_start(stage->wait, 0);
-        end_batch(stage, batch);
-        return;
-    }
-    vd_batch_seal(batch);
-    stage->jobs++;
-    vd_txn_submit(stage->txn, batch->job);
-    vd_cycle_offer(stage);
 }
 
 static void put_back(struct vd_batch *batch)
@@ -361,7 +369,9 @@ static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const stru
             vd_warn(stage->log, "batch of %zu records failed (attempt %zu): %s; trying again",
                     batch->count, stage->attempts, err->msg);
         }
-        vd_stage_fail(stage, err);
+        if (err->status != VD_AGAIN) {
+            vd_stage_fail(stage, err);
+        }
         back_off(stage);
     }
     end_batch(stage, batch);
@@ -384,6 +394,7 @@ static bool take_answer(struct vd_batch *batch)
 void vd_batch_done(struct vd_batch *batch)
 {
     if (take_answer(batch)) {
+        batch->is_done = true;
         submit(batch->stage, batch);
     }
 }
@@ -396,6 +407,7 @@ void vd_batch_end(struct vd_batch *batch)
         return;
     }
     stage->is_ended = true;
+    batch->is_done = true;
     submit(stage, batch);
 }
 

@@ -64,12 +64,12 @@ static void on_follower_closed(void *arg)
 
     node->host.follower = NULL;
     vd_errands_close(vd_take(node->host.errands), NULL, NULL);
-    vd_web_close(vd_take(node->host.web));
-    vd_http_close(vd_take(node->host.http));
+    vd_web_close(vd_take(node->host.web)); /* from here on nobody calls the stages */
     for (size_t i = 0; i < node->stage_count; i++) {
         vd_stage_free(node->stages[i]);
     }
     node->stage_count = 0;
+    vd_http_close(vd_take(node->host.http));
     vd_kafka_free(vd_take(node->host.kafka));
     vd_timer_close(vd_take(node->tick));
 }

@@ -10,9 +10,10 @@
 
 #define REVOKE_WAIT_MS 5000 /* for work under way; below half of max.poll.interval.ms */
 
-/* One assignment being answered. Questions may outlive it: then 'stage' is NULL. */
+/* One assignment being answered. Its questions may outlive it: then it is not stage->rebalance. */
 struct vd_rebalance {
     struct vd_stage *stage;
+    struct vd_rebalance *next; /* in stage->rebalances */
     struct vd_assign *questions;
     size_t count;
     size_t open; /* not yet answered, and one while they are being asked */
@@ -60,15 +61,65 @@ static void submit_takeover(struct vd_stage *stage, const rd_kafka_topic_partiti
     vd_txn_submit(stage->txn, job);
 }
 
+void vd_rebalance_drop(struct vd_stage *stage)
+{
+    stage->rebalance = NULL; /* the answers no longer count; the last one frees it */
+    if (stage->assign_next != NULL) {
+        rd_kafka_topic_partition_list_destroy(vd_take(stage->assign_next));
+    }
+    if (!vd_cycle_is_idle(stage)) {
+        vd_cycle_rewind(stage);
+    }
+    /* The library keeps the pause of a partition that comes back to us. */
+    vd_cycle_set_paused(stage, false);
+    for (size_t i = 0; i < stage->part_count; i++) {
+        struct vd_part *part = stage->parts[i];
+
+        part->is_owned = false;
+        if (stage->desc->revoke != NULL && part->input == 0) {
+            stage->desc->revoke(stage, stage->state, part->partition);
+        }
+        vd_part_unref(part);
+    }
+    free(vd_take(stage->parts));
+    stage->part_count = 0;
+    stage->buffered = 0;
+    stage->is_paused = false;
+    vd_group_unref(vd_take(stage->group));
+}
+
+/* Accept an assignment, under a fresh snapshot of the group. */
+static bool take_parts(struct vd_stage *stage, const rd_kafka_topic_partition_list_t *list)
+{
+    struct vd_group *group = NULL;
+    struct vd_err err = {0};
+
+    if (vd_consumer_assign(stage->consumer, list, &group, &err) != VD_OK) {
+        vd_warn(stage->log, "assignment is void: %s; waiting for the next one", err.msg);
+        return false;
+    }
+    vd_group_unref(stage->group);
+    stage->group = group;
+    return true;
+}
+
+/* Without an answer to its assignment this member would hold up the whole group. */
+static void assign_nothing(struct vd_stage *stage)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(0);
+
+    (void)take_parts(stage, list); /* if not, the next assignment comes here again */
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 void vd_rebalance_on_assign(void *arg, const rd_kafka_topic_partition_list_t *parts)
 {
     struct vd_stage *stage = arg;
 
+    vd_rebalance_drop(stage); /* an assignment of nothing is not revoked before the next one */
     if (stage->life != VD_LIFE_RUNNING) {
-        return; /* the library waits for us; we only leave from here */
-    }
-    if (stage->assign_next != NULL) {
-        rd_kafka_topic_partition_list_destroy(stage->assign_next);
+        assign_nothing(stage);
+        return;
     }
     stage->assign_next = rd_kafka_topic_partition_list_copy(parts);
     stage->is_takeover_stale = stage->is_takeover_running;
@@ -94,8 +145,6 @@ static void finish_assign(struct vd_rebalance *rebalance)
     struct vd_stage *stage = rebalance->stage;
     rd_kafka_topic_partition_list_t *list =
         rd_kafka_topic_partition_list_new((int)rebalance->count);
-    struct vd_group *group = NULL;
-    struct vd_err err = {0};
 
     stage->parts = vd_alloc_array(rebalance->count + 1, sizeof(struct vd_part *));
     for (size_t i = 0; i < rebalance->count; i++) {
@@ -109,17 +158,25 @@ static void finish_assign(struct vd_rebalance *rebalance)
             vd_part_new(answer->input, answer->partition, first, answer->last);
     }
     stage->rebalance = NULL;
-    stage->is_paused = false;
     stage->buffered = 0;
-    if (vd_consumer_assign(stage->consumer, list, &group, &err) != VD_OK) {
-        vd_warn(stage->log, "assignment is void: %s; waiting for the next one", err.msg);
-        vd_rebalance_drop(stage);
+    if (take_parts(stage, list)) {
+        vd_stage_fail(stage, NULL);
     } else {
-        vd_group_unref(stage->group);
-        stage->group = group;
+        vd_rebalance_drop(stage);
     }
     rd_kafka_topic_partition_list_destroy(list);
-    vd_stage_fail(stage, NULL);
+}
+
+static void rebalance_free(struct vd_rebalance *rebalance)
+{
+    struct vd_rebalance **at = &rebalance->stage->rebalances;
+
+    while (*at != rebalance) {
+        at = &(*at)->next;
+    }
+    *at = rebalance->next;
+    free(rebalance->questions);
+    free(rebalance);
 }
 
 /* One question less; after the last one the answers count, if they are still wanted. */
@@ -128,11 +185,10 @@ static void close_question(struct vd_rebalance *rebalance)
     if (--rebalance->open > 0) {
         return;
     }
-    if (rebalance->stage != NULL) {
+    if (rebalance->stage->rebalance == rebalance) {
         finish_assign(rebalance);
     }
-    free(rebalance->questions);
-    free(rebalance);
+    rebalance_free(rebalance);
 }
 
 static void ask(struct vd_stage *stage, const rd_kafka_topic_partition_list_t *committed)
@@ -141,6 +197,8 @@ static void ask(struct vd_stage *stage, const rd_kafka_topic_partition_list_t *c
     size_t count = (size_t)committed->cnt;
 
     rebalance->stage = stage;
+    rebalance->next = stage->rebalances;
+    stage->rebalances = rebalance;
     rebalance->questions = vd_alloc_array(count + 1, sizeof(*rebalance->questions));
     rebalance->count = count;
     rebalance->open = count + 1; /* one for ourselves: answers may come at once */
@@ -163,7 +221,7 @@ static void ask(struct vd_stage *stage, const rd_kafka_topic_partition_list_t *c
                     at->topic, at->partition, (long long)at->offset, err.msg);
         }
     }
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < count && stage->rebalance == rebalance; i++) {
         struct vd_assign *question = &rebalance->questions[i];
 
         if (stage->desc->assign != NULL && question->input == 0) {
@@ -222,32 +280,19 @@ void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last)
     close_question(assign->rebalance);
 }
 
-void vd_rebalance_drop(struct vd_stage *stage)
+void vd_rebalance_decline(struct vd_stage *stage)
 {
-    if (stage->rebalance != NULL) {
-        stage->rebalance->stage = NULL; /* the answers no longer count; the last one frees it */
-        stage->rebalance = NULL;
+    if (stage->rebalance != NULL || stage->assign_next != NULL) {
+        vd_rebalance_drop(stage);
+        assign_nothing(stage);
     }
-    if (stage->assign_next != NULL) {
-        rd_kafka_topic_partition_list_destroy(vd_take(stage->assign_next));
-    }
-    if (!vd_cycle_is_idle(stage)) {
-        vd_cycle_rewind(stage);
-    }
-    for (size_t i = 0; i < stage->part_count; i++) {
-        struct vd_part *part = stage->parts[i];
+}
 
-        part->is_owned = false;
-        if (stage->desc->revoke != NULL && part->input == 0) {
-            stage->desc->revoke(stage, stage->state, part->partition);
-        }
-        vd_part_unref(part);
+void vd_rebalance_fini(struct vd_stage *stage)
+{
+    while (stage->rebalances != NULL) {
+        rebalance_free(stage->rebalances);
     }
-    free(vd_take(stage->parts));
-    stage->part_count = 0;
-    stage->buffered = 0;
-    stage->is_paused = false;
-    vd_group_unref(vd_take(stage->group));
 }
 
 static void finish_revoke(struct vd_stage *stage)

@@ -119,6 +119,10 @@ void vd_stage_free(struct vd_stage *stage)
     if (stage == NULL) {
         return;
     }
+    if (stage->life == VD_LIFE_STOPPED && stage->desc->stop != NULL) {
+        stage->desc->stop(stage, stage->state);
+    }
+    vd_rebalance_fini(stage);
     vd_timer_close(stage->wait);
     vd_timer_close(stage->retry);
     vd_timer_close(stage->revoke_deadline);
@@ -159,6 +163,10 @@ static void on_fault(void *arg, const struct vd_err *err, bool is_fenced)
 {
     struct vd_stage *stage = arg;
 
+    if (err->status == VD_AGAIN) {
+        vd_stage_fail(stage, err); /* until an assignment or a commit shows that it is over */
+        return;
+    }
     if (is_fenced) {
         stage->host->on_fenced(stage->host->arg, stage->conf->name, err->msg);
     }
@@ -237,9 +245,6 @@ static void on_stopped(void *arg)
 {
     struct vd_stage *stage = arg;
 
-    if (stage->desc->stop != NULL) {
-        stage->desc->stop(stage, stage->state);
-    }
     vd_stage_set_life(stage, VD_LIFE_STOPPED);
     stage->on_stopped(stage->stopped_arg);
 }
@@ -284,6 +289,10 @@ void vd_stage_drain(struct vd_stage *stage, void (*stopped)(void *arg), void *ar
     stage->on_stopped = stopped;
     stage->stopped_arg = arg;
     vd_stage_set_life(stage, VD_LIFE_DRAINING);
+    if (stage->txn != NULL) {
+        vd_txn_leave(stage->txn);
+    }
+    vd_rebalance_decline(stage);
     if (stage->desc->drain != NULL) {
         stage->desc->drain(stage, stage->state);
     }

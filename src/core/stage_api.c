@@ -143,6 +143,7 @@ void vd_stage_halt(struct vd_stage *stage, const char *format, ...)
     vd_error(stage->log, "stopped: %s", stage->fault);
     vd_stage_set_life(stage, VD_LIFE_HALTED);
     vd_cycle_set_paused(stage, true);
+    vd_rebalance_decline(stage);
 }
 
 void vd_stage_set_tag(struct vd_stage *stage, const char *tag)
@@ -158,6 +159,9 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
 
     if (topic == NULL) {
         return VD_OK; /* an optional output that the topology leaves out */
+    }
+    if (stage->life < VD_LIFE_RUNNING || stage->life > VD_LIFE_DRAINING) {
+        return vd_fail(err, VD_AGAIN, "stage \"%s\" is starting or stopping", stage->conf->name);
     }
     if (partition == VD_BY_KEY) {
         partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);

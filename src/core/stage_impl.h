@@ -92,6 +92,7 @@ struct vd_batch {
     size_t chained_from; /* the next record that may be emitted on the chained output */
     struct vd_txn_job *job;
     bool is_answered;
+    bool is_done; /* by the stage, which is told of the commit; not one that is all dead letters */
     bool is_void; /* its partitions are gone, or an earlier batch failed */
 };
 
@@ -120,7 +121,7 @@ enum vd_stage_life {
     VD_LIFE_STOPPED,
 };
 
-struct vd_rebalance; /* an assignment being answered; rebalance.c */
+struct vd_rebalance; /* an assignment and its questions to the stage; rebalance.c */
 
 struct vd_stage {
     const struct vd_stage_conf *conf;
@@ -156,9 +157,10 @@ struct vd_stage {
     struct vd_timer *wait;  /* for a full batch */
     struct vd_timer *retry; /* while active, nothing is offered */
 
-    struct vd_rebalance *rebalance; /* being answered, or NULL */
-    bool is_takeover_running;       /* a takeover job is with the producer */
-    bool is_takeover_stale;         /* for an assignment that is no longer the newest */
+    struct vd_rebalance *rebalance;  /* being answered, or NULL */
+    struct vd_rebalance *rebalances; /* all that have a question open, also of no interest */
+    bool is_takeover_running;        /* a takeover job is with the producer */
+    bool is_takeover_stale;          /* for an assignment that is no longer the newest */
     rd_kafka_topic_partition_list_t
         *assign_next; /* the assignment after the one being taken over */
     bool is_revoking;
@@ -184,7 +186,9 @@ struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd
 enum vd_status vd_stage_start(struct vd_stage *stage, struct vd_err *err) VD_MUST_CHECK;
 enum vd_status vd_stage_run(struct vd_stage *stage, struct vd_err *err) VD_MUST_CHECK;
 void vd_stage_drain(struct vd_stage *stage, void (*on_stopped)(void *arg), void *arg);
-void vd_stage_free(struct vd_stage *stage); /* after on_stopped, or if start failed */
+/* After on_stopped, when nobody (tables, web server) calls the stage any more, or if start failed.
+ * Calls the stage's stop. */
+void vd_stage_free(struct vd_stage *stage);
 void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting */
 bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason);
 void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
@@ -193,6 +197,8 @@ void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: i
 void vd_stage_continue_drain(struct vd_stage *stage);
 
 /* cycle.c */
+/* Offer a batch, and do what else can be done now, in the next turn of the loop: the stage is never
+ * called from within a call of its own. */
 void vd_cycle_offer(struct vd_stage *stage);
 void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
 void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job);
@@ -208,5 +214,9 @@ void vd_rebalance_on_takeover(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_rebalance_on_deadline(void *arg);
 void vd_rebalance_finish_revoke(struct vd_stage *stage); /* if one waits and nothing is under way */
 void vd_rebalance_drop(struct vd_stage *stage);          /* forget partitions and open questions */
+/* If the group waits for our answer to an assignment: take nothing of it. The partitions are not
+ * read, but the other members go on. */
+void vd_rebalance_decline(struct vd_stage *stage);
+void vd_rebalance_fini(struct vd_stage *stage); /* questions never answered */
 
 #endif

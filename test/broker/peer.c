@@ -35,33 +35,70 @@ static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
     rd_kafka_t *rk;
 
     rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
-    rd_kafka_conf_set(conf, "group.id", "peer", text, sizeof(text));
-    rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
-    rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof(text));
-    rd_kafka_conf_set(conf, "isolation.level",
-                      committed_only ? "read_committed" : "read_uncommitted", text, sizeof(text));
+    if (type == RD_KAFKA_CONSUMER) {
+        rd_kafka_conf_set(conf, "group.id", "peer", text, sizeof(text));
+        rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
+        rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
+        rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof(text));
+        rd_kafka_conf_set(conf, "isolation.level",
+                          committed_only ? "read_committed" : "read_uncommitted", text,
+                          sizeof(text));
+    }
     rk = rd_kafka_new(type, conf, text, sizeof(text));
     assert(rk != NULL);
     return rk;
 }
 
-void peer_send(const char *topic, int32_t partition, const char *key, const char *value)
+static void produce(const char *topic, int32_t partition, const char *key, const char *value,
+                    rd_kafka_headers_t *headers)
 {
+    size_t key_len = key != NULL ? strlen(key) : 0;
+    size_t value_len = value != NULL ? strlen(value) : 0;
     rd_kafka_resp_err_t code;
 
     if (producer == NULL) {
         producer = client(RD_KAFKA_PRODUCER, false);
     }
     do {
-        code = rd_kafka_producev(
-            producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-            RD_KAFKA_V_KEY(key, key != NULL ? strlen(key) : 0),
-            RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value != NULL ? strlen(value) : 0),
-            RD_KAFKA_V_END);
+        code = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+                                 RD_KAFKA_V_KEY(key, key_len),
+                                 RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_len),
+                                 RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
         rd_kafka_poll(producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+void peer_send(const char *topic, int32_t partition, const char *key, const char *value)
+{
+    produce(topic, partition, key, value, NULL);
+}
+
+void peer_send_source(const char *topic, int32_t partition, const char *value, const void *source,
+                      size_t len)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+
+    rd_kafka_header_add(headers, "vd-src", -1, source, (ssize_t)len);
+    produce(topic, partition, NULL, value, headers);
+}
+
+void peer_fence(const char *transactional_id)
+{
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_error_t *error;
+    rd_kafka_t *rk;
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
+    rd_kafka_conf_set(conf, "transactional.id", transactional_id, text, sizeof(text));
+    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert(rk != NULL);
+    error = rd_kafka_init_transactions(rk, WAIT_MS);
+    assert(error == NULL);
+    (void)error; /* only asserted */
+    rd_kafka_destroy(rk);
 }
 
 void peer_flush(void)

@@ -30,6 +30,13 @@ char *peer_name(const char *stem);
 void peer_send(const char *topic, int32_t partition, const char *key, const char *value);
 void peer_flush(void);
 
+/* The same with a header vd-src of these bytes, without a key. */
+void peer_send_source(const char *topic, int32_t partition, const char *value, const void *source,
+                      size_t len);
+
+/* Take a transactional.id from whoever uses it. */
+void peer_fence(const char *transactional_id);
+
 /* Every record of the topic from its beginning to its present end, by partition, then offset. */
 struct peer_log peer_read(const char *topic, bool committed_only);
 void peer_log_free(struct peer_log *log);
