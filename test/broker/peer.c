@@ -38,6 +38,7 @@ static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
     if (type == RD_KAFKA_CONSUMER) {
         rd_kafka_conf_set(conf, "group.id", "peer", text, sizeof(text));
         rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
+        rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", text, sizeof(text));
         rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
         rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof(text));
         rd_kafka_conf_set(conf, "isolation.level",
@@ -122,6 +123,16 @@ static char *copy(const void *bytes, size_t len)
     return text;
 }
 
+static struct peer_record *grow(struct peer_log *log)
+{
+    if ((log->count & (log->count - 1)) == 0) { /* 0 and every power of two: double */
+        size_t room = log->count == 0 ? 1 : 2 * log->count;
+
+        log->records = realloc(log->records, room * sizeof(*log->records));
+    }
+    return log->records;
+}
+
 static void add(struct peer_log *log, const rd_kafka_message_t *message)
 {
     struct peer_record *record;
@@ -129,7 +140,7 @@ static void add(struct peer_log *log, const rd_kafka_message_t *message)
     const void *bytes;
     size_t len;
 
-    log->records = realloc(log->records, (log->count + 1) * sizeof(*log->records));
+    log->records = grow(log);
     record = &log->records[log->count++];
     memset(record, 0, sizeof(*record));
     record->key = copy(message->key, message->key_len);
@@ -151,20 +162,33 @@ static void add(struct peer_log *log, const rd_kafka_message_t *message)
     }
 }
 
-static void read_partition(rd_kafka_t *rk, const char *topic, int32_t partition,
-                           struct peer_log *log)
+static int compare(const void *a, const void *b)
 {
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    bool is_at_end = false;
+    const struct peer_record *x = a;
+    const struct peer_record *y = b;
 
-    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    if (x->partition != y->partition) {
+        return x->partition < y->partition ? -1 : 1;
+    }
+    return x->offset < y->offset ? -1 : x->offset > y->offset;
+}
+
+/* Read until every partition has said that it is at its end. */
+static void read_all(rd_kafka_t *rk, const char *topic, int partitions, struct peer_log *log)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
+    int at_end = 0;
+
+    for (int p = 0; p < partitions; p++) {
+        rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    }
     rd_kafka_assign(rk, list);
-    while (!is_at_end) {
+    while (at_end < partitions) {
         rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, WAIT_MS);
 
         assert(message != NULL);
         if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            is_at_end = true;
+            at_end++;
         } else {
             assert(message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
             add(log, message);
@@ -172,6 +196,7 @@ static void read_partition(rd_kafka_t *rk, const char *topic, int32_t partition,
         rd_kafka_message_destroy(message);
     }
     rd_kafka_topic_partition_list_destroy(list);
+    qsort(log->records, log->count, sizeof(*log->records), compare);
 }
 
 struct peer_log peer_read(const char *topic, bool committed_only)
@@ -184,9 +209,7 @@ struct peer_log peer_read(const char *topic, bool committed_only)
 
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1);
     rd_kafka_poll_set_consumer(rk);
-    for (int32_t p = 0; p < metadata->topics[0].partition_cnt; p++) {
-        read_partition(rk, topic, p, &log);
-    }
+    read_all(rk, topic, metadata->topics[0].partition_cnt, &log);
     rd_kafka_metadata_destroy(metadata);
     rd_kafka_topic_destroy(handle);
     rd_kafka_consumer_close(rk);

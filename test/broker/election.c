@@ -1,0 +1,456 @@
+/* Running the real daemon on topics and a database of its own. */
+#include "election.h"
+
+#include "../unit/test.h"
+
+#include <arpa/inet.h>
+#include <curl/curl.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <search.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MS 100
+#define FILE_BYTES_MAX 65536
+
+static const char *const variables[] = {"KAFKA_BROKERS",   "DATABASE_URL", "VOTINGD",
+                                        "VOTINGD_PLUGINS", "VOTINGD_WWW",  "VOTINGD_SOURCE"};
+
+bool election_is_possible(void)
+{
+    for (size_t i = 0; i < sizeof(variables) / sizeof(variables[0]); i++) {
+        if (getenv(variables[i]) == NULL) {
+            print_message("%s is not set\n", variables[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+static void pause_ms(int ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+static int64_t now_s(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return now.tv_sec;
+}
+
+static char *join(const char *a, const char *b, const char *c)
+{
+    char *text = calloc(1, strlen(a) + strlen(b) + strlen(c) + 1);
+
+    strcat(strcat(strcat(text, a), b), c);
+    return text;
+}
+
+static int free_port(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof(address);
+    int fd = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+    assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+    close(fd);
+    return ntohs(address.sin_port);
+}
+
+/* Words of the topology that name topics end in one of these; each gets the election's name behind.
+ */
+static bool is_topic(const char *word, size_t len)
+{
+    static const char *const topics[] = {"voters_topic",
+                                         "candidates_topic",
+                                         "generator_progress",
+                                         "votes_topic",
+                                         "rejected_votes",
+                                         "voters_dead",
+                                         "votes_dead",
+                                         "agg_partials",
+                                         "aggregated_votes_per_candidate",
+                                         "aggregated_turnout_by_location",
+                                         "aggregated_turnout_by_age",
+                                         "aggregated_turnout_by_age_group",
+                                         "aggregated_turnout_by_gender",
+                                         "aggregated_party_wise_votes",
+                                         "aggregated_votes_by_region",
+                                         "aggregated_votes_by_state_and_candidate",
+                                         "enriched_votes"};
+
+    for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
+        if (strlen(topics[i]) == len && memcmp(topics[i], word, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void write_topology(const struct election *election)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
+    char *path = join(getenv("VOTINGD_SOURCE"), "/config/election.ini", "");
+    char *text = calloc(1, FILE_BYTES_MAX);
+    FILE *in = fopen(path, "re");
+    FILE *out = fopen(election->topology, "we");
+
+    assert_non_null(in);
+    assert_non_null(out);
+    assert_true(fread(text, 1, FILE_BYTES_MAX - 1, in) > 0);
+    for (const char *at = text; *at != '\0';) {
+        size_t word = strspn(at, letters);
+
+        if (word == 0) {
+            fputc(*at++, out);
+            continue;
+        }
+        fwrite(at, 1, word, out);
+        if (is_topic(at, word)) {
+            fprintf(out, "-%s", election->name);
+        }
+        at += word;
+    }
+    fclose(in);
+    fclose(out);
+    free(text);
+    free(path);
+}
+
+/* DATABASE_URL with another database's name: postgresql://user:pw@host:port/NAME */
+static char *database_named(const char *name)
+{
+    char *url = strdup(getenv("DATABASE_URL"));
+    char *slash = strrchr(url, '/');
+    char *answer;
+
+    assert_non_null(slash);
+    slash[1] = '\0';
+    answer = join(url, name, "");
+    free(url);
+    return answer;
+}
+
+static void run_sql(const char *conninfo, const char *verb, const char *name)
+{
+    char sql[256];
+    PGconn *connection = PQconnectdb(conninfo);
+    PGresult *result;
+
+    assert_int_equal(PQstatus(connection), CONNECTION_OK);
+    (void)snprintf(sql, sizeof(sql), "%s DATABASE \"%s\"%s", verb, name,
+                   strcmp(verb, "DROP") == 0 ? " WITH (FORCE)" : "");
+    result = PQexec(connection, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+    PQfinish(connection);
+}
+
+void election_open(struct election *election, const char *stem)
+{
+    memset(election, 0, sizeof(*election));
+    election->name = peer_name(stem);
+    election->topology = join("/tmp/votingd-test-", election->name, ".ini");
+    write_topology(election);
+    run_sql(getenv("DATABASE_URL"), "CREATE", election->name);
+    election->database = database_named(election->name);
+}
+
+void election_close(struct election *election)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        if (election->nodes[n].pid != 0) {
+            (void)election_stop(election, n, SIGKILL);
+        }
+        if (election->nodes[n].log != NULL) {
+            (void)unlink(election->nodes[n].log);
+        }
+        free(election->nodes[n].log);
+    }
+    if (election->sql != NULL) {
+        PQfinish(election->sql);
+    }
+    run_sql(getenv("DATABASE_URL"), "DROP", election->name);
+    (void)unlink(election->topology);
+    free(election->topology);
+    free(election->database);
+    free(election->name);
+}
+
+char *election_topic(const struct election *election, const char *name)
+{
+    return join(name, "-", election->name);
+}
+
+/* In the child: the daemon with its own log, database, port and application. */
+static void become_node(const struct election *election, int n, const char *const *more)
+{
+    const struct node *node = &election->nodes[n];
+    char name[16];
+    char listen[32];
+    char application[192];
+    const char *words[40] = {getenv("VOTINGD"), "--topology", election->topology, "--node", name,
+                             "--set",           application};
+    int count = 7;
+    int fd = open(node->log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+    (void)snprintf(name, sizeof(name), "n%d", n);
+    (void)snprintf(listen, sizeof(listen), "127.0.0.1:%d", node->port);
+    (void)snprintf(application, sizeof(application), "votingd.application=%s", election->name);
+    for (; *more != NULL && count < 39; more++) {
+        words[count++] = *more;
+    }
+    setenv("DATABASE_URL", election->database, 1);
+    setenv("VOTINGD_LISTEN", listen, 1);
+    dup2(fd, STDERR_FILENO);
+    dup2(fd, STDOUT_FILENO);
+    execv(words[0], (char *const *)(uintptr_t)words);
+    _exit(127);
+}
+
+void election_start(struct election *election, int n, ...)
+{
+    struct node *node = &election->nodes[n];
+    const char *more[32] = {NULL};
+    va_list args;
+    char text[32];
+
+    va_start(args, n);
+    for (int i = 0; i < 31 && (more[i] = va_arg(args, const char *)) != NULL; i++) {
+    }
+    va_end(args);
+    if (node->log == NULL) {
+        (void)snprintf(text, sizeof(text), "-n%d.log", n);
+        node->log = join("/tmp/votingd-test-", election->name, text);
+        node->port = free_port();
+    }
+    node->pid = fork();
+    assert_true(node->pid >= 0);
+    if (node->pid == 0) {
+        become_node(election, n, more);
+    }
+}
+
+static int exit_code(int status)
+{
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+static void print_log(const char *path)
+{
+    char line[1024];
+    FILE *log = fopen(path, "re");
+
+    print_message("---- %s\n", path);
+    while (log != NULL && fgets(line, sizeof(line), log) != NULL) {
+        print_message("%s", line);
+    }
+    if (log != NULL) {
+        fclose(log);
+    }
+}
+
+static void give_up(struct election *election, const char *reason)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        if (election->nodes[n].log != NULL) {
+            print_log(election->nodes[n].log);
+        }
+        if (election->nodes[n].pid != 0) {
+            kill(election->nodes[n].pid, SIGKILL);
+        }
+    }
+    fail_msg("%s", reason);
+}
+
+int election_wait_exit(struct election *election, int n, int seconds)
+{
+    struct node *node = &election->nodes[n];
+    int64_t deadline_s = now_s() + seconds;
+    int status;
+
+    while (waitpid(node->pid, &status, WNOHANG) == 0) {
+        if (now_s() > deadline_s) {
+            give_up(election, "the node did not end in time");
+        }
+        pause_ms(POLL_MS);
+    }
+    node->pid = 0;
+    return exit_code(status);
+}
+
+int election_stop(struct election *election, int n, int signal)
+{
+    kill(election->nodes[n].pid, signal);
+    return election_wait_exit(election, n, 60);
+}
+
+static void connect_sql(struct election *election)
+{
+    if (election->sql != NULL && PQstatus(election->sql) == CONNECTION_OK) {
+        return;
+    }
+    if (election->sql != NULL) {
+        PQfinish(election->sql);
+    }
+    election->sql = PQconnectdb(election->database);
+}
+
+int64_t election_count(struct election *election, const char *sql)
+{
+    PGresult *result;
+    int64_t answer = -1;
+
+    connect_sql(election);
+    result = PQexec(election->sql, sql);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0) {
+        answer = atoll(PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    return answer;
+}
+
+struct body {
+    char *text;
+    size_t len;
+};
+
+static size_t on_bytes(char *bytes, size_t size, size_t count, void *arg)
+{
+    struct body *body = arg;
+
+    body->text = realloc(body->text, body->len + size * count + 1);
+    memcpy(body->text + body->len, bytes, size * count);
+    body->len += size * count;
+    body->text[body->len] = '\0';
+    return size * count;
+}
+
+int election_get(struct election *election, int n, const char *path, char **out)
+{
+    char url[256];
+    struct body body = {.text = calloc(1, 1)};
+    long status = 0;
+    CURL *curl = curl_easy_init();
+
+    (void)snprintf(url, sizeof(url), "http://127.0.0.1:%d%s", election->nodes[n].port, path);
+    curl_easy_setopt(curl, CURLOPT_URL, url);
+    curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
+    curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 5L);
+    if (curl_easy_perform(curl) == CURLE_OK) {
+        curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
+    }
+    curl_easy_cleanup(curl);
+    if (out != NULL) {
+        *out = body.text;
+    } else {
+        free(body.text);
+    }
+    return (int)status;
+}
+
+static int compare_keys(const void *a, const void *b)
+{
+    return strcmp(a, b);
+}
+
+static void keep(void *key __attribute__((unused)))
+{
+}
+
+int64_t election_sum(struct election *election, const char *name, const char *member)
+{
+    char *topic = election_topic(election, name);
+    struct peer_log log = peer_read(topic, false);
+    int64_t sum = 0;
+    void *seen = NULL; /* keys; from the end, so that the first of each is the newest */
+
+    for (size_t i = log.count; i-- > 0;) {
+        const char *key = log.records[i].key;
+
+        assert_non_null(key);
+        if (tfind(key, &seen, compare_keys) == NULL) {
+            cJSON *total = cJSON_Parse(log.records[i].value);
+            const cJSON *count = cJSON_GetObjectItemCaseSensitive(total, member);
+
+            assert_true(cJSON_IsNumber(count));
+            sum += (int64_t)count->valuedouble;
+            cJSON_Delete(total);
+            assert_non_null(tsearch(key, &seen, compare_keys));
+        }
+    }
+    tdestroy(seen, keep); /* the keys are the log's */
+    peer_log_free(&log);
+    free(topic);
+    return sum;
+}
+
+void election_wait_counted(struct election *election, int64_t votes, int seconds)
+{
+    int64_t deadline_s = now_s() + seconds;
+    char text[128];
+    int64_t sum = -1;
+
+    while (sum != votes) {
+        if (now_s() > deadline_s) {
+            (void)snprintf(text, sizeof(text), "counted %lld of %lld votes", (long long)sum,
+                           (long long)votes);
+            give_up(election, text);
+        }
+        pause_ms(POLL_MS);
+        if (election_count(election, "SELECT count(*) FROM votes") < votes) {
+            continue;
+        }
+        sum = election_sum(election, "aggregated_votes_per_candidate", "total_votes");
+    }
+}
+
+static void check_topic(struct election *election, int64_t votes)
+{
+    char *topic = election_topic(election, "votes_topic");
+    struct peer_log log = peer_read(topic, true);
+
+    if ((int64_t)log.count != votes) {
+        give_up(election, "votes_topic and the count differ");
+    }
+    peer_log_free(&log);
+    free(topic);
+}
+
+void election_check(struct election *election, int64_t votes)
+{
+    assert_int_equal(election_count(election, "SELECT count(*) FROM votes"), votes);
+    check_topic(election, votes);
+    assert_int_equal(election_sum(election, "aggregated_votes_per_candidate", "total_votes"),
+                     votes);
+    assert_int_equal(election_sum(election, "aggregated_turnout_by_location", "count"), votes);
+    assert_int_equal(election_sum(election, "aggregated_turnout_by_gender", "total_votes"), votes);
+    assert_int_equal(election_sum(election, "aggregated_party_wise_votes", "total_votes"), votes);
+    assert_int_equal(election_sum(election, "aggregated_votes_by_region", "total_votes"), votes);
+    assert_int_equal(election_sum(election, "aggregated_turnout_by_age", "total_votes"), votes);
+    assert_int_equal(election_sum(election, "aggregated_turnout_by_age_group", "total_votes"),
+                     votes);
+    assert_int_equal(
+        election_sum(election, "aggregated_votes_by_state_and_candidate", "total_votes"), votes);
+}
+
+void election_server(const char *words)
+{
+    char *command = join(getenv("VOTINGD_TEST_LOCAL"), " ", words);
+
+    assert_int_equal(system(command), 0);
+    free(command);
+}

@@ -1,0 +1,69 @@
+/* A whole election in processes of its own, for tests: config/election.ini with topics, database and
+ * port of its own, run by the real daemon. */
+#ifndef VD_TEST_BROKER_ELECTION_H
+#define VD_TEST_BROKER_ELECTION_H
+
+#include <cjson/cJSON.h>
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "peer.h"
+
+#define NODES_MAX 4
+
+struct election {
+    char *name;     /* unique; part of every topic's name */
+    char *topology; /* path of the file written */
+    char *database; /* its connection string */
+    PGconn *sql;
+    struct node {
+        pid_t pid; /* 0: not running */
+        int port;
+        char *log;
+    } nodes[NODES_MAX];
+    bool has_failed; /* print the logs at the end */
+};
+
+/* True if broker, database and daemon are named by the environment (KAFKA_BROKERS, DATABASE_URL,
+ * VOTINGD, VOTINGD_PLUGINS, VOTINGD_WWW, VOTINGD_SOURCE). */
+bool election_is_possible(void);
+
+/* Write the topology and make the database. */
+void election_open(struct election *election, const char *stem);
+
+/* End what runs, drop the database. */
+void election_close(struct election *election);
+
+/* Name of this election's own "votes_topic", ... Owns: the caller frees it. */
+char *election_topic(const struct election *election, const char *name);
+
+/* Start node 'n' with further arguments, ended by NULL. */
+void election_start(struct election *election, int n, ...) __attribute__((sentinel));
+
+/* Send a signal and wait for the end. Returns: the exit code, or 128 + the signal. */
+int election_stop(struct election *election, int n, int signal);
+
+/* Wait for a node that ends by itself. */
+int election_wait_exit(struct election *election, int n, int seconds);
+
+/* First column of the first row, as a number. */
+int64_t election_count(struct election *election, const char *sql);
+
+/* GET of a node. Returns: the status, 0 if it does not answer. Owns: *body is the caller's. */
+int election_get(struct election *election, int n, const char *path, char **body);
+
+/* Sum of 'member' over the newest record of each key of one of our aggregates. */
+int64_t election_sum(struct election *election, const char *topic, const char *member);
+
+/* Wait until the sum of all votes per candidate is 'votes' and no more comes. */
+void election_wait_counted(struct election *election, int64_t votes, int seconds);
+
+/* Table, topic, totals and page say the same. */
+void election_check(struct election *election, int64_t votes);
+
+/* Run $VOTINGD_TEST_LOCAL with words, as a shell would. */
+void election_server(const char *words);
+
+#endif
