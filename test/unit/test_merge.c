@@ -371,6 +371,23 @@ static size_t run_round(struct agg_merge *merge, int64_t now_ms, struct topic *t
                              publish, topic);
 }
 
+struct seen {
+    char value[256];
+};
+
+static enum agg_publish see_value(void *arg, size_t group, const char *key, size_t key_len,
+                                  const struct agg_public *result)
+{
+    struct seen *seen = arg;
+    VD_AUTO(buf) struct vd_buf value = {0};
+
+    (void)key;
+    (void)key_len;
+    agg_public_value(&agg_groups[group], result, &value);
+    (void)snprintf(seen->value, sizeof(seen->value), "%s", vd_buf_text(&value));
+    return AGG_PUBLISHED;
+}
+
 TEST(a_result_is_published_until_it_is_read_back)
 {
     struct agg_merge *merge = agg_merge_new(2);
@@ -452,6 +469,36 @@ TEST(without_a_table_what_was_sent_counts_as_shown)
     agg_merge_free(merge);
 }
 
+TEST(a_partial_that_says_less_does_not_wipe_out_a_name)
+{
+    static const char whole[] = "\0\x03"
+                                "Ada\0\x01P\0\x01u";
+    static const char less[] = "\0\0\0\0\0\0";
+    struct agg_merge *merge = agg_merge_new(0);
+    struct seen seen = {0};
+
+    for (int32_t p = 0; p < 3; p++) {
+        const char *attributes = p == 1 ? whole : less;
+
+        agg_merge_put(
+            merge, 0,
+            &(struct agg_partial_key){.partition = p,
+                                      .keys = "\0\x01"
+                                              "c",
+                                      .keys_len = 3},
+            &(struct agg_total){.count = 1,
+                                .attributes = attributes,
+                                .attributes_len = p == 1 ? sizeof(whole) - 1 : sizeof(less) - 1});
+    }
+    assert_int_equal(agg_merge_publish(merge, 0, &(struct agg_round){.max = 1}, see_value, &seen),
+                     1);
+    assert_string_equal(seen.value,
+                        "{\"candidate_id\":\"c\",\"candidate_name\":\"Ada\","
+                        "\"party_affiliation\":\"P\",\"photo_url\":\"u\",\"total_votes\":3,"
+                        "\"sequence\":3}");
+    agg_merge_free(merge);
+}
+
 TEST(no_result_starves_behind_those_that_change_all_the_time)
 {
     struct agg_merge *merge = agg_merge_new(0);
@@ -500,5 +547,6 @@ RUN_TESTS(cmocka_unit_test(order_split_batches_failures_and_takeovers_do_not_mat
           cmocka_unit_test(what_another_node_owns_waits_and_a_full_queue_ends_the_round),
           cmocka_unit_test(a_rebuild_raises_every_sequence_and_may_lower_a_count),
           cmocka_unit_test(without_a_table_what_was_sent_counts_as_shown),
+          cmocka_unit_test(a_partial_that_says_less_does_not_wipe_out_a_name),
           cmocka_unit_test(no_result_starves_behind_those_that_change_all_the_time),
           cmocka_unit_test(sequences_are_read_from_public_values))

@@ -7,9 +7,9 @@
 #include "partial.h"
 #include "vote.h"
 
-#define ECHO_MS 10000    /* our own META must have come back by then */
-#define CHECK_MS 60000   /* between two checks of the sums */
-#define PUBLISH_MAX 1000 /* of one group in one round: the smaller groups come first */
+#define ECHO_MS 10000  /* our own META must have come back by then */
+#define CHECK_MS 60000 /* between two checks of the sums */
+#define PUBLISH_MAX 64 /* of one group in one round, and more where more wait */
 
 static const struct vd_opt aggregation_opts[] = {
     VD_OPT(struct aggregation, publish_ms, .def = "100", .min = 20, .max = 5000,

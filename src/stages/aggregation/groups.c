@@ -50,6 +50,19 @@ bool agg_texts_fit(const struct agg_group *group, bool is_key, const char *texts
     return len == 0;
 }
 
+bool agg_texts_are_whole(const char *texts, size_t len)
+{
+    const char *text = NULL;
+    size_t text_len = 0;
+
+    while (agg_texts_next(&texts, &len, &text, &text_len)) {
+        if (text_len == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 void agg_public_key(const char *keys, size_t len, struct vd_buf *out)
 {
     const char *text = NULL;

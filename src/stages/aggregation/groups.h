@@ -98,6 +98,10 @@ bool agg_texts_next(const char **at, size_t *left, const char **text, size_t *le
 /* True if 'texts' has exactly as many as the group has keys (or attributes). */
 bool agg_texts_fit(const struct agg_group *group, bool is_key, const char *texts, size_t len);
 
+/* May 'texts' replace attributes that are there? Not if one is missing: a vote of another program
+ * that says less than the others must not wipe out a name. */
+bool agg_texts_are_whole(const char *texts, size_t len);
+
 /* The public record's key: the values, joined with "/". */
 void agg_public_key(const char *keys, size_t len, struct vd_buf *out);
 

@@ -33,6 +33,7 @@ struct group_results {
     struct vd_map by_keys; /* texts -> struct result */
     struct vd_map by_key;  /* public key -> struct result */
     struct result *pending, **pending_end;
+    size_t pending_count;
     uint64_t sum;
 };
 
@@ -98,6 +99,7 @@ static void set_pending(struct agg_merge *merge, size_t group, struct result *re
 
     if (!result->is_pending && is_due(merge, result)) {
         result->is_pending = true;
+        results->pending_count++;
         result->next_pending = NULL;
         *results->pending_end = result;
         results->pending_end = &result->next_pending;
@@ -149,6 +151,10 @@ static void set_attributes(struct result *result, const struct agg_total *total)
     if (result->attributes_len == total->attributes_len &&
         (total->attributes_len == 0 ||
          memcmp(result->attributes, total->attributes, total->attributes_len) == 0)) {
+        return;
+    }
+    if (result->attributes_len > 0 &&
+        !agg_texts_are_whole(total->attributes, total->attributes_len)) {
         return;
     }
     free(result->attributes);
@@ -265,6 +271,7 @@ size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg
     struct result *served = NULL, **served_end = &served;
     struct result **end = &results->pending;
     enum agg_publish outcome = AGG_NOT_OURS;
+    size_t max = round->max + results->pending_count / 16;
     size_t published = 0;
 
     /* Those that had their turn go behind the others, so that none waits for ever. */
@@ -273,12 +280,13 @@ size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg
 
         next = result->next_pending;
         result->next_pending = NULL;
-        if (is_due(merge, result) && outcome != AGG_FULL && published < round->max) {
+        if (is_due(merge, result) && outcome != AGG_FULL && published < max) {
             outcome = publish_one(merge, group, result, round, publish, arg);
             is_served = outcome == AGG_PUBLISHED;
             published += is_served ? 1 : 0;
         }
         result->is_pending = is_due(merge, result);
+        results->pending_count -= result->is_pending ? 0 : 1;
         if (result->is_pending && is_served) {
             *served_end = result;
             served_end = &result->next_pending;

@@ -39,9 +39,10 @@ typedef enum agg_publish agg_publish_fn(void *arg, size_t group, const char *key
                                         const struct agg_public *result);
 
 /* Call 'publish' for the results of a group that the public topic does not show yet, but for those
- * sent less than AGG_REPEAT_MS ago; at most 'max' are published. 'now_ms' is any clock that only
- * goes forward. Without a table of the public topic ('is_read_back' false) what was sent counts as
- * shown. Returns the number published. */
+ * sent less than AGG_REPEAT_MS ago; at most 'max' and a sixteenth of those waiting are published,
+ * so that a large group costs less per result and still is never far behind. 'now_ms' is any clock
+ * that only goes forward. Without a table of the public topic ('is_read_back' false) what was sent
+ * counts as shown. Returns the number published. */
 struct agg_round {
     int64_t now_ms;
     size_t max;

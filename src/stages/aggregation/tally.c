@@ -81,6 +81,9 @@ static void set_attributes(struct entry *entry, const char *attributes, size_t l
         (len == 0 || memcmp(entry->attributes, attributes, len) == 0)) {
         return;
     }
+    if (entry->attributes_len > 0 && !agg_texts_are_whole(attributes, len)) {
+        return;
+    }
     entry->attributes = vd_realloc(entry->attributes, len > 0 ? len : 1);
     memcpy(entry->attributes, attributes, len);
     entry->attributes_len = len;
