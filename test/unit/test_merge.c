@@ -236,23 +236,51 @@ static void compare(const struct world *world, uint64_t seed)
     }
 }
 
+/* Begin another world in the memory of the last one: the buffers of the logs stay. */
+static void begin_world(struct world *world, uint64_t seed)
+{
+    world->random = seed * 0x9e3779b97f4a7c15U;
+    world->part_count = 1 + below(&world->random, PARTITIONS_MAX);
+    world->votes = 0;
+    world->merge = agg_merge_new(0);
+    world->recount = (struct vd_map){0};
+    for (size_t p = 0; p < world->part_count; p++) {
+        struct part *part = &world->parts[p];
+
+        part->vote_count = 0;
+        part->next = 0;
+        part->log_count = 0;
+        part->merged = 0;
+        part->tally = agg_tally_new((int32_t)p);
+    }
+}
+
 static void end_world(struct world *world)
 {
-    for (size_t p = 0; p < PARTITIONS_MAX; p++) {
+    for (size_t p = 0; p < world->part_count; p++) {
         struct part *part = &world->parts[p];
 
         for (size_t i = 0; i < part->vote_count; i++) {
             free(part->votes[i]);
         }
-        for (size_t i = 0; i < sizeof(part->log) / sizeof(part->log[0]); i++) {
-            vd_buf_fini(&part->log[i].key);
-            vd_buf_fini(&part->log[i].value);
-        }
         agg_tally_free(part->tally);
     }
     agg_merge_free(world->merge);
     vd_map_fini(&world->recount, free);
+}
+
+static void free_world(struct world *world)
+{
+    for (size_t p = 0; p < PARTITIONS_MAX; p++) {
+        struct part *part = &world->parts[p];
+
+        for (size_t i = 0; i < sizeof(part->log) / sizeof(part->log[0]); i++) {
+            vd_buf_fini(&part->log[i].key);
+            vd_buf_fini(&part->log[i].value);
+        }
+    }
     vd_buf_fini(&world->scratch);
+    free(world);
 }
 
 static bool is_done(const struct world *world)
@@ -272,13 +300,7 @@ TEST(order_split_batches_failures_and_takeovers_do_not_matter)
     struct world *world = vd_alloc(sizeof(*world));
 
     for (uint64_t seed = 1; seed <= CASES; seed++) {
-        memset(world, 0, sizeof(*world));
-        world->random = seed * 0x9e3779b97f4a7c15U;
-        world->part_count = 1 + below(&world->random, PARTITIONS_MAX);
-        world->merge = agg_merge_new(0);
-        for (size_t p = 0; p < world->part_count; p++) {
-            world->parts[p].tally = agg_tally_new((int32_t)p);
-        }
+        begin_world(world, seed);
         make_votes(world);
         recount(world);
         while (!is_done(world)) {
@@ -302,7 +324,7 @@ TEST(order_split_batches_failures_and_takeovers_do_not_matter)
         compare(world, seed);
         end_world(world);
     }
-    free(world);
+    free_world(world);
 }
 
 TEST(merging_in_any_order_of_partitions_gives_the_same)

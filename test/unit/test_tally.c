@@ -126,9 +126,11 @@ TEST(public_records_have_the_members_of_the_reference)
 {
     VD_AUTO(buf) struct vd_buf scratch = {0};
     VD_AUTO(buf) struct vd_buf out = {0};
-    static const char *const wanted[] = {
+    static const char candidate[] =
         "c|{\"candidate_id\":\"c\",\"candidate_name\":\"A \\\"B\\\"\",\"party_affiliation\":\"P\","
-        "\"photo_url\":\"u\",\"total_votes\":5,\"sequence\":7}",
+        "\"photo_url\":\"u\",\"total_votes\":5,\"sequence\":7}";
+    const char *const wanted[] = {
+        candidate,
         "Ohio|{\"state\":\"Ohio\",\"count\":5,\"sequence\":7}",
         "35|{\"registered_age\":35,\"total_votes\":5,\"sequence\":7}",
         "35-44|{\"age_group\":\"35-44\",\"total_votes\":5,\"sequence\":7}",

@@ -162,7 +162,9 @@ static void on_schema(void *arg, const struct vd_pg_reply *reply)
     const struct vd_err *err = vd_pg_reply_err(reply);
 
     voting->has_schema = err == NULL;
-    if (err != NULL) {
+    if (err == NULL) {
+        voting->pg_err = (struct vd_err){0};
+    } else {
         voting->pg_err = *err;
         (void)vd_fail_in(&voting->pg_err, "could not create the tables"); /* told as trouble */
         vd_timer_start(voting->schema_retry, SCHEMA_RETRY_MS);
@@ -183,11 +185,7 @@ static void create_schema(void *arg)
 
 static void on_pg_ready(void *arg)
 {
-    struct voting *voting = arg;
-
-    voting->pg_err = (struct vd_err){0};
-    create_schema(voting);
-    update_trouble(voting);
+    create_schema(arg);
 }
 
 static void on_pg_lost(void *arg, const struct vd_err *err)
