@@ -115,22 +115,33 @@ static void on_failed(struct counts *counts, const struct vd_err *err)
     plan(counts);
 }
 
+/* A state that is not listed has no voters. Only what differs is set: a picture is not new because
+ * it was counted again. */
 static void take_states(struct counts *counts, const struct vd_pg_reply *reply)
 {
     struct picture *picture = counts->picture;
+    size_t listed = vd_pg_reply_rows(reply, 0);
+    uint32_t known = picture->tables[PICTURE_STATE].count;
+    VD_AUTO(mem) bool *is_listed = vd_alloc_array(known + 1, sizeof(bool));
 
-    for (uint32_t i = 0; i < picture->tables[PICTURE_STATE].count; i++) {
-        (void)picture_set(picture, PICTURE_STATE, i, COLUMN_REGISTERED, 0); /* unless listed */
-    }
-    for (size_t i = 0; i < vd_pg_reply_rows(reply, 0); i++) {
+    for (size_t i = 0; i < listed; i++) {
         size_t len = 0;
         const char *state = vd_pg_reply_get(reply, 0, i, 0, &len);
         uint32_t row =
             state == NULL ? PICTURE_NONE : picture_row(picture, PICTURE_STATE, state, len);
 
-        if (row != PICTURE_NONE) {
-            (void)picture_set(picture, PICTURE_STATE, row, COLUMN_REGISTERED,
-                              clamp(get_int(reply, 0, i, 1))); /* changed or not */
+        if (row == PICTURE_NONE) {
+            continue;
+        }
+        if (row < known) {
+            is_listed[row] = true;
+        }
+        (void)picture_set(picture, PICTURE_STATE, row, COLUMN_REGISTERED,
+                          clamp(get_int(reply, 0, i, 1))); /* changed or not */
+    }
+    for (uint32_t row = 0; row < known; row++) {
+        if (!is_listed[row]) {
+            (void)picture_set(picture, PICTURE_STATE, row, COLUMN_REGISTERED, 0); /* or was */
         }
     }
 }
