@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -89,7 +90,8 @@ static bool is_topic(const char *word, size_t len)
                                          "aggregated_party_wise_votes",
                                          "aggregated_votes_by_region",
                                          "aggregated_votes_by_state_and_candidate",
-                                         "enriched_votes"};
+                                         "enriched_votes",
+                                         "enriched_dead"};
 
     for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (strlen(topics[i]) == len && memcmp(topics[i], word, len) == 0) {
@@ -99,13 +101,13 @@ static bool is_topic(const char *word, size_t len)
     return false;
 }
 
-static void write_topology(const struct election *election)
+static void write_topology(const struct election *election, const char *config, const char *target)
 {
     static const char letters[] = "abcdefghijklmnopqrstuvwxyz_";
-    char *path = join(getenv("VOTINGD_SOURCE"), "/config/election.ini", "");
+    char *path = join(getenv("VOTINGD_SOURCE"), "/config/", config);
     char *text = calloc(1, FILE_BYTES_MAX);
     FILE *in = fopen(path, "re");
-    FILE *out = fopen(election->topology, "we");
+    FILE *out = fopen(target, "we");
 
     assert_non_null(in);
     assert_non_null(out);
@@ -163,7 +165,7 @@ void election_open(struct election *election, const char *stem)
     memset(election, 0, sizeof(*election));
     election->name = peer_name(stem);
     election->topology = join("/tmp/votingd-test-", election->name, ".ini");
-    write_topology(election);
+    write_topology(election, "election.ini", election->topology);
     run_sql(getenv("DATABASE_URL"), "CREATE", election->name);
     election->database = database_named(election->name);
 }
@@ -194,6 +196,16 @@ char *election_topic(const struct election *election, const char *name)
     return join(name, "-", election->name);
 }
 
+char *election_topology(const struct election *election, const char *config)
+{
+    char *stem = join("/tmp/votingd-test-", election->name, "-");
+    char *path = join(stem, config, "");
+
+    write_topology(election, config, path);
+    free(stem);
+    return path;
+}
+
 /* In the child: the daemon with its own log, database, port and application. */
 static void become_node(const struct election *election, int n, const char *const *more)
 {
@@ -212,6 +224,7 @@ static void become_node(const struct election *election, int n, const char *cons
     for (; *more != NULL && count < 39; more++) {
         words[count++] = *more;
     }
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no daemon behind */
     setenv("DATABASE_URL", election->database, 1);
     setenv("VOTINGD_LISTEN", listen, 1);
     dup2(fd, STDERR_FILENO);
@@ -322,6 +335,20 @@ int64_t election_count(struct election *election, const char *sql)
     return answer;
 }
 
+char *election_text(struct election *election, const char *sql)
+{
+    PGresult *result;
+    char *answer = NULL;
+
+    connect_sql(election);
+    result = PQexec(election->sql, sql);
+    if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0) {
+        answer = strdup(PQgetvalue(result, 0, 0));
+    }
+    PQclear(result);
+    return answer;
+}
+
 struct body {
     char *text;
     size_t len;
@@ -360,6 +387,57 @@ int election_get(struct election *election, int n, const char *path, char **out)
         free(body.text);
     }
     return (int)status;
+}
+
+char *election_log(const struct election *election, int n)
+{
+    size_t len = 0;
+    char *text = NULL;
+    FILE *log = fopen(election->nodes[n].log, "re");
+
+    if (log != NULL) {
+        if (getdelim(&text, &len, '\0', log) < 0) {
+            free(text);
+            text = NULL;
+        }
+        fclose(log);
+    }
+    return text != NULL ? text : strdup("");
+}
+
+void election_wait_log(struct election *election, int n, const char *words, int seconds)
+{
+    int64_t deadline_s = now_s() + seconds;
+    bool is_there = false;
+
+    while (!is_there) {
+        char *text = election_log(election, n);
+
+        is_there = strstr(text, words) != NULL;
+        free(text);
+        if (!is_there && now_s() > deadline_s) {
+            print_message("not in the log: %s\n", words);
+            give_up(election, "the node did not say what was expected");
+        }
+        pause_ms(is_there ? 0 : POLL_MS);
+    }
+}
+
+double election_metric(struct election *election, int n, const char *name)
+{
+    char *body;
+    double value = -1;
+    size_t len = strlen(name);
+
+    (void)election_get(election, n, "/metrics", &body);
+    for (const char *line = body; line != NULL; line = strchr(line, '\n')) {
+        line += *line == '\n';
+        if (strncmp(line, name, len) == 0 && line[len] == ' ') {
+            value = atof(line + len);
+        }
+    }
+    free(body);
+    return value;
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -1,5 +1,5 @@
-/* A whole election in processes of its own, for tests: config/election.ini with topics, database and
- * port of its own, run by the real daemon. */
+/* A whole election in processes of its own, for tests: config/election.ini with topics, database
+ * and port of its own, run by the real daemon. */
 #ifndef VD_TEST_BROKER_ELECTION_H
 #define VD_TEST_BROKER_ELECTION_H
 
@@ -39,6 +39,10 @@ void election_close(struct election *election);
 /* Name of this election's own "votes_topic", ... Owns: the caller frees it. */
 char *election_topic(const struct election *election, const char *name);
 
+/* Write another file of config/ the same way, for a node started with "--topology", PATH. Owns: the
+ * caller unlinks and frees the path. */
+char *election_topology(const struct election *election, const char *config);
+
 /* Start node 'n' with further arguments, ended by NULL. */
 void election_start(struct election *election, int n, ...) __attribute__((sentinel));
 
@@ -51,8 +55,20 @@ int election_wait_exit(struct election *election, int n, int seconds);
 /* First column of the first row, as a number. */
 int64_t election_count(struct election *election, const char *sql);
 
+/* The same as text; NULL without a row. Owns: the caller frees it. */
+char *election_text(struct election *election, const char *sql);
+
 /* GET of a node. Returns: the status, 0 if it does not answer. Owns: *body is the caller's. */
 int election_get(struct election *election, int n, const char *path, char **body);
+
+/* All that a node has logged, over all its starts. Owns: the caller frees it. */
+char *election_log(const struct election *election, int n);
+
+/* Wait until a node has logged these words. */
+void election_wait_log(struct election *election, int n, const char *words, int seconds);
+
+/* Value of the metric "name" or "name{labels}"; -1 if there is none. */
+double election_metric(struct election *election, int n, const char *name);
 
 /* Sum of 'member' over the newest record of each key of one of our aggregates. */
 int64_t election_sum(struct election *election, const char *topic, const char *member);

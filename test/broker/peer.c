@@ -147,6 +147,7 @@ static void add(struct peer_log *log, const rd_kafka_message_t *message)
     record->value = copy(message->payload, message->len);
     record->partition = message->partition;
     record->offset = message->offset;
+    record->timestamp_ms = rd_kafka_message_timestamp(message, NULL);
     if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return;
     }

@@ -10,6 +10,7 @@ struct peer_record {
     char *key, *value; /* owned, zero-terminated; NULL: none */
     int32_t partition;
     int64_t offset;
+    int64_t timestamp_ms; /* since 1970 */
     uint8_t source[64]; /* header vd-src */
     size_t source_len;
     char reason[256]; /* header vd-reason, "" if none */
