@@ -62,6 +62,23 @@ TEST(bad_lines_of_csv_are_kept_with_their_number_and_reason)
     host_end();
 }
 
+TEST(open_quote_costs_one_line_wherever_it_seems_to_close)
+{
+    write_file("voter_id,voter_name,registered_age\n"
+               "a,\"open,20\nb,\"Bo \"\"Q\"\"\nx\",21\nc,\"open\nd,\"\",22\ne,\"y\ny\",23\n");
+    host_begin((const char *const[]){"source=csv", "path=test_generator_import.tmp", NULL});
+    host_run(1000);
+    assert_int_equal(host_count(VOTERS), 3);
+    assert_string_equal(host_nth(VOTERS, 0)->key, "b");
+    assert_string_equal(host_nth(VOTERS, 1)->key, "d");
+    assert_string_equal(host_nth(VOTERS, 2)->key, "e");
+    assert_int_equal(host_count(REJECTED), 2);
+    assert_string_equal(host_nth(REJECTED, 0)->key, "2");
+    assert_string_equal(host_nth(REJECTED, 0)->value, "a,\"open,20");
+    assert_string_equal(host_nth(REJECTED, 1)->key, "5");
+    host_end();
+}
+
 TEST(jsonl_takes_our_own_records_and_flat_ones)
 {
     static const char flat[] =
@@ -329,6 +346,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bad_lines_of_csv_are_kept_with_their_number_and_reason),
+        cmocka_unit_test(open_quote_costs_one_line_wherever_it_seems_to_close),
         cmocka_unit_test(jsonl_takes_our_own_records_and_flat_ones),
         cmocka_unit_test(register_without_what_a_voter_needs_stops_the_stage),
         cmocka_unit_test(other_file_stops_the_stage),

@@ -66,7 +66,8 @@ void gen_candidates_make(const struct gen_conf *conf, struct gen_candidates *can
     bool is_us = strcmp(conf->country, "us") == 0;
     const struct gen_people *people = is_us ? &gen_us_people : &gen_gb_people;
     struct vd_hash_key key = {.k0 = (uint64_t)conf->seed,
-                              .k1 = 0x63616e64696400u | (is_us ? 0x01 : 0x02) /* "candid" */};
+                              .k1 = 0x63616e64697400u |
+                                    (is_us ? 0x01 : 0x02) /* "candi", and a salt */};
 
     candidates->count = PARTIES;
     candidates->one = vd_alloc_array(PARTIES, sizeof(*candidates->one));

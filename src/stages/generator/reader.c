@@ -224,6 +224,7 @@ static enum vd_status take_first_line(struct gen_reader *reader, const struct ex
 {
     size_t len = extent->first > 0 ? extent->first : extent->len;
 
+    reader->first_line = 0;
     vd_buf_clear(&reader->kept);
     vd_buf_add(&reader->kept, reader->chunk.data + reader->at, len);
     record->text = without_line_end(reader->kept.data, len);
@@ -245,9 +246,22 @@ static enum vd_status take_record(struct gen_reader *reader, struct gen_record *
         return take_first_line(reader, &extent, record, err);
     }
     record->text = without_line_end(text, extent.len);
+    reader->record_at = reader->at;
+    reader->first_line = extent.first < extent.len ? extent.first : 0;
     reader->line += count_lines(text, extent.len) + (extent.is_whole ? 0 : 1);
     reader->at += extent.len;
     return VD_OK;
+}
+
+void gen_reader_cut(struct gen_reader *reader, struct gen_record *record)
+{
+    if (reader->first_line == 0) {
+        return;
+    }
+    record->text = without_line_end(reader->chunk.data + reader->record_at, reader->first_line);
+    reader->at = reader->record_at + reader->first_line;
+    reader->line = record->line;
+    reader->first_line = 0;
 }
 
 static bool has_byte_order_mark(const struct gen_reader *reader)

@@ -20,9 +20,11 @@ struct gen_reader {
     struct vd_buf chunk; /* bytes of the file from 'base' on */
     struct vd_buf kept;  /* of a record that is too long: its beginning */
     int64_t base;
-    size_t at;      /* next byte in the chunk */
-    int64_t line;   /* lines read */
-    int64_t hashed; /* bytes */
+    size_t at;         /* next byte in the chunk */
+    int64_t line;      /* lines read */
+    size_t record_at;  /* in the chunk: where the last record begins */
+    size_t first_line; /* length of its first line, if it has more; 0: it has not */
+    int64_t hashed;    /* bytes */
     uint64_t hash;
 };
 
@@ -56,5 +58,9 @@ int64_t gen_reader_byte(const struct gen_reader *reader);
  * Fails: VD_FAILED if the file cannot be read, or is shorter than it was. */
 enum vd_status gen_reader_next(struct gen_reader *reader, struct gen_record *record,
                                struct vd_err *err) VD_MUST_CHECK;
+
+/* The last record's quotes make no sense: take its first line only and read on behind that, so that
+ * an open quote costs no more than its own line. Nothing happens to a record of one line. */
+void gen_reader_cut(struct gen_reader *reader, struct gen_record *record);
 
 #endif

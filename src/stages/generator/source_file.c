@@ -247,10 +247,11 @@ static int64_t file_target(const struct gen_source *source)
 
 /* ---- records ------------------------------------------------------------------------------- */
 
-static enum vd_status csv_values(struct gen_source *source, const struct el_text *text,
+static enum vd_status csv_values(struct gen_source *source, struct gen_record *record,
                                  struct el_text values[GEN_MEMBERS], struct vd_err *err)
 {
-    if (gen_csv_split(&source->csv, text, source->reader.separator, err) != VD_OK) {
+    if (gen_csv_split(&source->csv, &record->text, source->reader.separator, err) != VD_OK) {
+        gen_reader_cut(&source->reader, record);
         return VD_INVALID;
     }
     if (source->csv.count != source->column_count) {
@@ -292,7 +293,7 @@ static enum vd_status json_value(struct gen_source *source, const struct el_json
     }
 }
 
-static enum vd_status json_values(struct gen_source *source, const struct el_text *text,
+static enum vd_status json_values(struct gen_source *source, struct gen_record *record,
                                   struct el_text values[GEN_MEMBERS], struct vd_err *err)
 {
     struct el_json_field fields[JSON_FIELDS];
@@ -301,11 +302,12 @@ static enum vd_status json_values(struct gen_source *source, const struct el_tex
         fields[i] = (struct el_json_field){.path = source->path[i]};
         fields[GEN_MEMBERS + i] = (struct el_json_field){.path = source->mapping.column[i]};
     }
-    if (el_json_scan(text->data, text->len, fields, JSON_FIELDS, err) != VD_OK) {
+    if (el_json_scan(record->text.data, record->text.len, fields, JSON_FIELDS, err) != VD_OK) {
         return VD_INVALID;
     }
     vd_buf_clear(&source->unescaped);
-    vd_buf_reserve(&source->unescaped, text->len + 1); /* so that it never moves under the values */
+    vd_buf_reserve(&source->unescaped,
+                   record->text.len + 1); /* so that it never moves under the values */
     for (size_t i = 0; i < GEN_MEMBERS; i++) {
         const struct el_json_field *field = &fields[i];
 
@@ -319,7 +321,7 @@ static enum vd_status json_values(struct gen_source *source, const struct el_tex
     return VD_OK;
 }
 
-static void add_record(struct gen_source *source, const struct gen_record *record, int64_t number,
+static void add_record(struct gen_source *source, struct gen_record *record, int64_t number,
                        struct gen_page *page)
 {
     struct el_text values[GEN_MEMBERS] = {{.data = NULL}};
@@ -333,8 +335,8 @@ static void add_record(struct gen_source *source, const struct gen_record *recor
         gen_page_reject(page, record->line, &record->text, record->fault);
         return;
     }
-    if ((source->reader.separator != 0 ? csv_values : json_values)(source, &record->text, values,
-                                                                   &err) != VD_OK ||
+    if ((source->reader.separator != 0 ? csv_values : json_values)(source, record, values, &err) !=
+            VD_OK ||
         gen_voter_complete(values, &source->election_day, &completion, &voter, &err) != VD_OK) {
         gen_page_reject(page, record->line, &record->text, err.msg);
         return;
