@@ -12,13 +12,16 @@
 
 #define EVENTS_PER_TURN 2000 /* then the loop has its turn; about 2 ms */
 #define CLOSE_POLL_MS 20
+/* An idle or paused consumer that is not polled for max.poll.interval.ms is put out of its group.
+ */
+#define PULSE_MS 1000
 #define NUDGE_TIMEOUT_MS 500
 
 struct vd_consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     uv_async_t wake;
-    uv_timer_t closing; /* looks whether the library has left the group */
+    uv_timer_t pulse; /* polls when nothing wakes us; while closing, looks whether we have left */
     int handles_open;
     struct vd_consumer_events events;
     struct vd_log *log;
@@ -225,15 +228,42 @@ enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
         rd_kafka_topic_partition_list_add(consumer->topics, conf->topics[i], RD_KAFKA_PARTITION_UA);
     }
     uv_async_init(&loop->uv, &consumer->wake, on_wake);
-    uv_timer_init(&loop->uv, &consumer->closing);
+    uv_timer_init(&loop->uv, &consumer->pulse);
     consumer->wake.data = consumer;
-    consumer->closing.data = consumer;
+    consumer->pulse.data = consumer;
     consumer->handles_open = 2;
     rd_kafka_poll_set_consumer(rk);
     consumer->queue = rd_kafka_queue_get_consumer(rk);
     rd_kafka_queue_cb_event_enable(consumer->queue, on_queue_ready, consumer);
     *out = consumer;
     return VD_OK;
+}
+
+static void on_handle_closed(uv_handle_t *handle)
+{
+    struct vd_consumer *consumer = handle->data;
+
+    if (--consumer->handles_open == 0) {
+        consumer->on_closed(consumer->closed_arg);
+        free(consumer);
+    }
+}
+
+static void on_pulse(uv_timer_t *timer)
+{
+    struct vd_consumer *consumer = timer->data;
+
+    serve(consumer);
+    if (!consumer->is_closing || !rd_kafka_consumer_closed(consumer->rk) ||
+        consumer->resumed != NULL) {
+        return;
+    }
+    rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);
+    rd_kafka_queue_destroy(vd_take(consumer->queue));
+    rd_kafka_destroy(vd_take(consumer->rk));
+    rd_kafka_topic_partition_list_destroy(vd_take(consumer->topics));
+    uv_close((uv_handle_t *)&consumer->wake, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->pulse, on_handle_closed);
 }
 
 enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *err)
@@ -243,7 +273,7 @@ enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *er
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         return vd_fail(err, VD_FAILED, "could not subscribe: %s", rd_kafka_err2str(code));
     }
-    uv_async_send(&consumer->wake);
+    uv_timer_start(&consumer->pulse, on_pulse, 0, PULSE_MS);
     return VD_OK;
 }
 
@@ -316,32 +346,6 @@ void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_parti
     }
 }
 
-static void on_handle_closed(uv_handle_t *handle)
-{
-    struct vd_consumer *consumer = handle->data;
-
-    if (--consumer->handles_open == 0) {
-        consumer->on_closed(consumer->closed_arg);
-        free(consumer);
-    }
-}
-
-static void on_closing_tick(uv_timer_t *timer)
-{
-    struct vd_consumer *consumer = timer->data;
-
-    serve(consumer);
-    if (!rd_kafka_consumer_closed(consumer->rk) || consumer->resumed != NULL) {
-        return;
-    }
-    rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);
-    rd_kafka_queue_destroy(vd_take(consumer->queue));
-    rd_kafka_destroy(vd_take(consumer->rk));
-    rd_kafka_topic_partition_list_destroy(vd_take(consumer->topics));
-    uv_close((uv_handle_t *)&consumer->wake, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->closing, on_handle_closed);
-}
-
 void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg), void *arg)
 {
     rd_kafka_error_t *error;
@@ -358,5 +362,5 @@ void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg
         vd_warn(consumer->log, "could not leave the group: %s", rd_kafka_error_string(error));
         rd_kafka_error_destroy(error);
     }
-    uv_timer_start(&consumer->closing, on_closing_tick, 0, CLOSE_POLL_MS);
+    uv_timer_start(&consumer->pulse, on_pulse, 0, CLOSE_POLL_MS);
 }
