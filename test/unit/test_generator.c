@@ -123,12 +123,48 @@ static void check_halt(const char *const *options, const char *msg)
     host_end();
 }
 
-TEST(fewer_voters_than_there_are_stop_the_stage)
+TEST(fewer_voters_than_there_are_leave_nothing_to_do)
 {
-    check_halt(
-        (const char *const[]){"voters=99", NULL},
-        "option \"voters\": 100 are published already, the topology now asks for 99: go back "
-        "to what it was, or begin a new electorate with other topics and an empty database");
+    char *lowered, *at_once;
+
+    host_begin((const char *const[]){"voters=100", NULL});
+    host_run(100);
+    host_stop();
+    host_begin((const char *const[]){"voters=1", NULL});
+    host_run(100);
+    assert_string_equal(host_halted(), "");
+    assert_string_equal(host_trouble(), "");
+    assert_int_equal(host_count(VOTERS), 100);
+    assert_int_equal(host_number("synthetic/0", "voters"), 100);
+    assert_true(host_is_complete("synthetic/0"));
+    assert_true(host_is_ended());
+    host_stop();
+    host_begin((const char *const[]){"voters=250", NULL});
+    host_run(100);
+    lowered = host_voters_text();
+    host_end();
+    host_begin((const char *const[]){"voters=250", NULL});
+    host_run(100);
+    at_once = host_voters_text();
+    assert_string_equal(lowered, at_once);
+    free(lowered);
+    free(at_once);
+    host_end();
+}
+
+TEST(electorate_that_was_not_finished_may_end_where_it_is)
+{
+    host_begin((const char *const[]){"voters=100", "rate=100", NULL});
+    host_run(300);
+    assert_in_range(host_count(VOTERS), 20, 40);
+    assert_false(host_is_complete("synthetic/0"));
+    host_stop();
+    host_begin((const char *const[]){"voters=5", NULL});
+    host_run(100);
+    assert_string_equal(host_halted(), "");
+    assert_true(host_is_complete("synthetic/0"));
+    assert_int_equal(host_number("synthetic/0", "voters"), host_count(VOTERS));
+    host_end();
 }
 
 TEST(other_definition_stops_the_stage)
@@ -340,7 +376,8 @@ int main(void)
         cmocka_unit_test(candidates_of_the_table_are_taken_as_they_are),
         cmocka_unit_test(restart_with_nothing_to_do_publishes_nothing),
         cmocka_unit_test(more_voters_are_added_to_those_that_are_there),
-        cmocka_unit_test(fewer_voters_than_there_are_stop_the_stage),
+        cmocka_unit_test(fewer_voters_than_there_are_leave_nothing_to_do),
+        cmocka_unit_test(electorate_that_was_not_finished_may_end_where_it_is),
         cmocka_unit_test(other_definition_stops_the_stage),
         cmocka_unit_test(candidate_added_after_the_first_voter_stops_the_stage),
         cmocka_unit_test(candidate_added_before_the_first_voter_is_published),

@@ -87,20 +87,11 @@ int64_t gen_target(const struct generator *generator)
 static enum vd_status check_progress(const struct generator *generator,
                                      const struct gen_progress *found, struct vd_err *err)
 {
-    int64_t target = generator->ops->target(generator->source);
-
     if (strcmp(found->definition, generator->definition) != 0) {
         return vd_fail(
             err, VD_INVALID,
             "the electorate \"%s\" was begun with %s; the topology now says %s: " FRESH_START,
             generator->key, found->definition, generator->definition);
-    }
-    if (target >= 0 && found->place.next > target) {
-        return vd_fail(err, VD_INVALID,
-                       "option \"voters\": %lld are published already, the topology now asks for "
-                       "%lld%s: " FRESH_START,
-                       (long long)found->place.next, (long long)target,
-                       generator->conf.shards > 1 ? " in this shard" : "");
     }
     return VD_OK;
 }
@@ -155,6 +146,21 @@ static enum vd_status load_candidates(struct generator *generator, struct vd_err
     return VD_OK;
 }
 
+/* Fewer voters asked for than there are: what is published stays, and nothing is wrong. */
+static void tell_place(const struct generator *generator)
+{
+    long long there = generator->place.next;
+    long long target = generator->ops->target(generator->source);
+
+    if (target >= 0 && there > target) {
+        vd_info(generator->log,
+                "%lld voters are published already%s, more than the %lld asked for: nothing to do",
+                there, generator->conf.shards > 1 ? " in this shard" : "", target);
+    } else if (there > 0) {
+        vd_info(generator->log, "going on after %lld voters", (long long)generator->place.voters);
+    }
+}
+
 static void on_synced(void *arg)
 {
     struct generator *generator = arg;
@@ -169,9 +175,7 @@ static void on_synced(void *arg)
     }
     vd_metric_set(generator->metrics.reached, generator->place.voters);
     vd_metric_set(generator->metrics.target, gen_target(generator));
-    if (generator->place.next > 0) {
-        vd_info(generator->log, "going on after %lld voters", (long long)generator->place.voters);
-    }
+    tell_place(generator);
     gen_set_state(generator, GEN_RUNNING);
     generator->started_ms = vd_loop_now_ms(vd_stage_loop(generator->stage));
     generator->reported_ms = generator->started_ms;
@@ -435,8 +439,10 @@ static void generator_stop(struct vd_stage *stage, void *state)
 static const struct vd_opt generator_opts[] = {
     VD_OPT(struct gen_conf, source, .def = "synthetic", .choices = "synthetic|randomuser|csv|jsonl",
            .help = "where voters come from: made here, an HTTP API, or a register in a file"),
-    VD_OPT(struct gen_conf, voters, .def = "1000", .min = 0, .max = 9999999999,
-           .help = "synthetic, randomuser: voters in all; may be raised later, not lowered"),
+    VD_OPT(
+        struct gen_conf, voters, .def = "1000", .min = 0, .max = 9999999999,
+        .help =
+            "synthetic, randomuser: voters in all; may be raised later, lowering it removes none"),
     VD_OPT(struct gen_conf, seed, .def = "2024", .min = 0, .max = 9007199254740991,
            .help = "the same seed makes the same voters and candidates"),
     VD_OPT(struct gen_conf, country, .def = "us", .choices = "us|gb",
