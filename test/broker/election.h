@@ -73,7 +73,7 @@ double election_metric(struct election *election, int n, const char *name);
 /* Sum of 'member' over the newest record of each key of one of our aggregates. */
 int64_t election_sum(struct election *election, const char *topic, const char *member);
 
-/* Wait until the sum of all votes per candidate is 'votes' and no more comes. */
+/* Wait until the table has 'votes' votes and all aggregates add up to them. */
 void election_wait_counted(struct election *election, int64_t votes, int seconds);
 
 /* Table, topic, totals and page say the same. */
