@@ -94,6 +94,12 @@ static const struct option long_options[] = {
 /* ---- the command line
  * ---------------------------------------------------------------------------- */
 
+/* An option of one letter, of which there are none; they may be written together, "-xy". */
+static enum vd_status fail_letter(int letter, struct vd_err *err)
+{
+    return vd_fail(err, VD_INVALID, "unknown option \"-%c\"; --help lists them", letter);
+}
+
 /* What getopt_long did not take: 'argument' is as it was written, "--topolgy=x". */
 static enum vd_status fail_unknown(const char *argument, struct vd_err *err)
 {
@@ -194,7 +200,8 @@ static enum vd_status parse_command_line(struct command_line *line, int argc, ch
             return vd_fail(err, VD_INVALID, "option %s needs a value", argv[optind - 1]);
         }
         if (!take_option(line, letter, optarg)) {
-            return fail_unknown(argv[optind - 1], err);
+            return optopt > 0 && optopt < LETTER_TOPOLOGY ? fail_letter(optopt, err)
+                                                          : fail_unknown(argv[optind - 1], err);
         }
     }
     if (optind < argc) {
