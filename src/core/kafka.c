@@ -145,13 +145,23 @@ enum vd_status vd_kafka_check_prop(const char *name, const char *value, struct v
 
 /* librdkafka's levels are syslog's. A broker that is away is no error of ours: clients reconnect by
  * themselves, so only what it calls critical asks for a person. */
-static enum vd_log_level map_level(int level, const char *text)
+enum vd_log_level vd_kafka_log_level(int level, const char *text)
 {
+    static const char *const harmless[] = {
+        "will be ignored by this",             /* client.* goes to producers and consumers alike */
+        "Failed to acquire transactional PID", /* the producer's thread waits, and says so */
+    };
+
     if (level < LOG_ERR) {
         return VD_LOG_ERROR;
     }
-    if (level > LOG_NOTICE || strstr(text, "will be ignored by this") != NULL) {
-        return VD_LOG_DEBUG; /* client.* goes to producers and consumers alike */
+    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
+        if (strstr(text, harmless[i]) != NULL) {
+            return VD_LOG_DEBUG;
+        }
+    }
+    if (level > LOG_NOTICE) {
+        return VD_LOG_DEBUG;
     }
     return level == LOG_NOTICE ? VD_LOG_INFO : VD_LOG_WARN;
 }
@@ -215,7 +225,7 @@ static bool take_turn(struct vd_kafka *kafka, uint64_t hash, int64_t *held_back)
 static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
 {
     struct vd_kafka *kafka = rd_kafka_opaque(rk);
-    const enum vd_log_level ours = map_level(level, text);
+    const enum vd_log_level ours = vd_kafka_log_level(level, text);
     int64_t held_back = 0;
 
     if (!vd_log_is_enabled(ours)) {

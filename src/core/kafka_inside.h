@@ -31,6 +31,9 @@ struct vd_kafka {
     struct vd_topics_run *runs;                        /* the loop's own */
 };
 
+/* The level that a line of librdkafka's log has in ours; 'level' is of syslog. Thread: any. */
+enum vd_log_level vd_kafka_log_level(int level, const char *text);
+
 /* End every vd_topics_ensure without calling on_done. */
 void vd_topics_cancel(struct vd_kafka *kafka);
 

@@ -9,8 +9,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <syslog.h>
 #include <unistd.h>
 
+#include "kafka_inside.h"
 #include "loop_uv.h"
 
 #include "test.h"
@@ -146,6 +148,33 @@ TEST(a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_th
     fixture_fini(&at);
 }
 
+TEST(what_the_library_says_has_the_level_that_asks_for_what_a_person_must_do)
+{
+    static const struct {
+        int level;
+        const char *text;
+        enum vd_log_level wanted;
+    } lines[] = {
+        {LOG_CRIT, "Application maximum poll interval exceeded", VD_LOG_ERROR},
+        {LOG_ERR, "1/1 brokers are down", VD_LOG_WARN},
+        {LOG_WARNING, "Connect failed", VD_LOG_WARN},
+        {LOG_NOTICE, "a notice", VD_LOG_INFO},
+        {LOG_INFO, "connected", VD_LOG_DEBUG},
+        {LOG_WARNING,
+         "Configuration property linger.ms is a producer property and will be ignored by this "
+         "consumer instance",
+         VD_LOG_DEBUG},
+        {LOG_WARNING,
+         "[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: Broker: "
+         "Coordinator load in progress: retrying",
+         VD_LOG_DEBUG},
+    };
+
+    for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
+        assert_int_equal(vd_kafka_log_level(lines[i].level, lines[i].text), lines[i].wanted);
+    }
+}
+
 TEST(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers)
 {
     for (int is_listening = 0; is_listening < 2; is_listening++) {
@@ -231,5 +260,6 @@ RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_t
           cmocka_unit_test(properties_for_one_kind_of_client_are_accepted),
           cmocka_unit_test(
               a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_this_order),
+          cmocka_unit_test(what_the_library_says_has_the_level_that_asks_for_what_a_person_must_do),
           cmocka_unit_test(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers),
           cmocka_unit_test(many_clients_that_miss_their_broker_write_one_line_about_it))
