@@ -138,7 +138,7 @@ static void pause_thread(struct vd_txn *txn)
 {
     struct timespec until;
 
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* the wall clock may jump */
     until.tv_nsec += PAUSE_MS * 1000000L;
     until.tv_sec += until.tv_nsec / 1000000000L;
     until.tv_nsec %= 1000000000L;
@@ -367,6 +367,7 @@ struct vd_txn *vd_txn_new(struct vd_kafka *kafka, struct vd_loop *loop,
                           const struct vd_txn_conf *conf, struct vd_log *log)
 {
     struct vd_txn *txn = vd_alloc(sizeof(*txn));
+    pthread_condattr_t monotonic;
     int error;
 
     txn->kafka = kafka;
@@ -377,7 +378,10 @@ struct vd_txn *vd_txn_new(struct vd_kafka *kafka, struct vd_loop *loop,
         vd_producer_new(kafka, conf->transactional_id, conf->topics, conf->topic_count, log);
     txn->done = vd_queue_new(loop, VD_TXN_JOBS_MAX + 1, on_item, txn);
     pthread_mutex_init(&txn->mutex, NULL);
-    pthread_cond_init(&txn->wake, NULL);
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&txn->wake, &monotonic);
+    pthread_condattr_destroy(&monotonic);
     error = pthread_create(&txn->thread, NULL, run, txn);
     assert(error == 0); /* as running out of memory: nothing can go on */
     (void)error;
