@@ -3,7 +3,6 @@
 #include "../unit/test.h"
 
 #include <ctype.h>
-#include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,7 +138,7 @@ static bool is_type(const cJSON *item, enum type type)
     case TEXT:
         return cJSON_IsString(item);
     case INTEGER:
-        return cJSON_IsNumber(item) && floor(item->valuedouble) == item->valuedouble;
+        return cJSON_IsNumber(item) && (double)(int64_t)item->valuedouble == item->valuedouble;
     case OBJECT:
         return cJSON_IsObject(item);
     }
