@@ -116,7 +116,9 @@ static void submit(struct vd_stage *stage, struct vd_batch *batch)
         return;
     }
     vd_batch_seal(batch);
-    stage->jobs++;
+    if (stage->jobs++ == 0) {
+        stage->job_since_ms = vd_loop_now_ms(stage->host->loop);
+    }
     vd_txn_submit(stage->txn, batch->job);
     vd_cycle_offer(stage);
 }
@@ -319,6 +321,7 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
 
     assert(stage->jobs > 0);
     stage->jobs--;
+    stage->job_since_ms = vd_loop_now_ms(stage->host->loop);
     if (job->outcome == VD_TXN_FENCED) {
         stage->host->on_fenced(stage->host->arg, stage->conf->name, job->err.msg);
     }

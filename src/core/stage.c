@@ -9,6 +9,8 @@
 #include "alloc.h"
 #include "stage_impl.h"
 
+#define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
+
 static size_t count_ports(const struct vd_port *ports)
 {
     size_t count = 0;
@@ -322,6 +324,23 @@ static void update_lag(struct vd_stage *stage)
     }
 }
 
+/* What the producer waits for, if it does. A call of the library that blocks in the middle of a
+ * transaction says nothing: its time does. */
+static bool is_txn_waiting(const struct vd_stage *stage, char *text, size_t bytes)
+{
+    int64_t busy_ms = vd_loop_now_ms(stage->host->loop) - stage->job_since_ms;
+
+    if (vd_txn_is_waiting(stage->txn, text, bytes)) {
+        return true;
+    }
+    if (stage->jobs == 0 || busy_ms < TXN_SLOW_MS) {
+        return false;
+    }
+    (void)snprintf(text, bytes, "a transaction has not ended for %lld s",
+                   (long long)busy_ms / 1000);
+    return true;
+}
+
 void vd_stage_tick(struct vd_stage *stage)
 {
     char text[256];
@@ -334,7 +353,7 @@ void vd_stage_tick(struct vd_stage *stage)
     if (stage->consumer != NULL) {
         update_lag(stage);
     }
-    if (vd_txn_is_waiting(stage->txn, text, sizeof(text))) {
+    if (is_txn_waiting(stage, text, sizeof(text))) {
         struct vd_err err = {0};
 
         (void)vd_fail(&err, VD_AGAIN, "waiting for Kafka: %s", text);

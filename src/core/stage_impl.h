@@ -148,6 +148,7 @@ struct vd_stage {
     struct vd_batch *batches, **batches_end; /* under way, oldest first */
     struct vd_batch *at_stage;               /* the one being worked on, not yet answered */
     size_t jobs;                             /* commits handed to the producer */
+    int64_t job_since_ms;                    /* since when it has the oldest; loop clock */
     uint64_t run;
     bool is_rewinding;  /* wait until nothing is under way, then begin again */
     bool is_ended;      /* a source has nothing more */
