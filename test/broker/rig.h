@@ -92,7 +92,7 @@ struct rig_node {
 /* In main, first: runs a node and exits, if this process was started as one. */
 void rig_be_node(int argc, char **argv);
 
-/* Start a node that copies with 'delay_ms' a batch until SIGTERM; and wait for its first commit. */
+/* Start a node that copies with 'delay_ms' a batch until SIGTERM. */
 void rig_node_start(struct rig_node *node, const char *application, const char *name,
                     int64_t delay_ms);
 size_t rig_node_committed(struct rig_node *node); /* batches so far; does not block */

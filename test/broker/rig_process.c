@@ -58,7 +58,6 @@ void rig_node_start(struct rig_node *node, const char *application, const char *
     }
     (void)close(ends[1]); /* the node's */
     assert_int_equal(fcntl(node->commits, F_SETFL, O_NONBLOCK), 0);
-    rig_node_wait_commit(node);
 }
 
 size_t rig_node_committed(struct rig_node *node)

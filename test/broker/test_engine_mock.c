@@ -1,0 +1,152 @@
+/* The engine's answers to errors, against librdkafka's mock cluster: for the calls and codes that a
+ * real broker gives only in bad moments. The mock shows aborted records and knows no fencing, so
+ * nothing is said here about losses and duplicates: broker_engine_nodes and _outage do that. */
+#include "rig.h"
+
+#include <librdkafka/rdkafka_mock.h>
+
+#define RECORDS 2000
+
+/* Kafka protocol, API keys. */
+enum {
+    ADD_PARTITIONS = 24,
+    ADD_OFFSETS = 25,
+    END_TXN = 26,
+    TXN_OFFSET_COMMIT = 28,
+};
+
+struct fault {
+    int16_t api;
+    rd_kafka_resp_err_t error;
+};
+
+static struct {
+    rd_kafka_t *rk;
+    rd_kafka_mock_cluster_t *cluster;
+    const struct fault *faults;
+    size_t count, pushed;
+    size_t batches; /* committed when the last fault was pushed */
+    int64_t recycled;
+    size_t fenced;
+} scene;
+
+static void open_mock(const char *application)
+{
+    static const char *const stems[] = {"in", "out", "dead"};
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    char text[256];
+
+    rd_kafka_conf_set(conf, "log_level", "3", text, sizeof(text)); /* it has no broker: as wished */
+    scene.rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(scene.rk);
+    scene.cluster = rd_kafka_mock_cluster_new(scene.rk, 1);
+    assert_non_null(scene.cluster);
+    for (size_t i = 0; i < sizeof(stems) / sizeof(stems[0]); i++) {
+        VD_AUTO(mem) char *topic = vd_format("%s-%s", application, stems[i]);
+
+        assert_int_equal(
+            rd_kafka_mock_topic_create(scene.cluster, topic, i == 2 ? 1 : RIG_PARTITIONS, 1),
+            RD_KAFKA_RESP_ERR_NO_ERROR);
+    }
+    (void)setenv("KAFKA_BROKERS", rd_kafka_mock_cluster_bootstraps(scene.cluster), 1);
+}
+
+static void close_mock(void)
+{
+    rd_kafka_mock_cluster_destroy(scene.cluster);
+    rd_kafka_destroy(scene.rk);
+}
+
+/* One fault after the other, with some work between; the run is over when everything is committed
+ * all the same. */
+static bool is_done_in_spite(struct rig *rig)
+{
+    if (scene.pushed < scene.count && probe.batches >= scene.batches + 2) {
+        const struct fault *fault = &scene.faults[scene.pushed++];
+
+        scene.batches = probe.batches + 1;
+        rd_kafka_mock_push_request_errors(scene.cluster, fault->api, 1, fault->error);
+    }
+    scene.recycled = vd_txn_recycled(rig->stage->txn);
+    return scene.fenced > 0 || rig_has_all(rig);
+}
+
+static void on_fenced(void *arg, const char *stage, const char *reason)
+{
+    scene.fenced++;
+}
+
+static void run_with(const struct fault *faults, size_t count)
+{
+    VD_AUTO(mem) char *application = peer_name("mock");
+    struct rig rig;
+
+    memset(&scene, 0, sizeof(scene));
+    memset(&probe, 0, sizeof(probe));
+    scene.faults = faults;
+    scene.count = count;
+    open_mock(application);
+    rig_send_numbers(application, 0, RECORDS);
+    rig_open_copy(&rig, application, "main");
+    rig.host.on_fenced = on_fenced;
+    rig.has_own_topics = true;
+    rig.expected = RECORDS;
+    rig.conf.batch.records = 40;
+    probe.delay_ms = 1;
+    rig_run(&rig, is_done_in_spite);
+    close_mock();
+    assert_int_equal(scene.pushed, count);
+}
+
+TEST(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated)
+{
+    static const struct fault doubts[] = {
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE},
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_PRODUCER_FENCED}, /* once is no proof of a second one */
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_ID_MAPPING},
+        {ADD_OFFSETS, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE},
+        {ADD_OFFSETS, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED},
+        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
+        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
+        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID},
+        {END_TXN, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE},
+        {END_TXN, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID},
+    };
+    const size_t count = sizeof(doubts) / sizeof(doubts[0]);
+
+    run_with(doubts, count);
+    assert_int_equal(probe.committed, RECORDS);
+    assert_int_equal(scene.recycled, count);
+    assert_int_equal(probe.rewound, count);
+    assert_int_equal(scene.fenced, 0);
+}
+
+TEST(a_passing_error_is_waited_out_with_the_same_batch)
+{
+    static const struct fault passing[] = {
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS},
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+        {ADD_OFFSETS, RD_KAFKA_RESP_ERR_COORDINATOR_LOAD_IN_PROGRESS},
+        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_NOT_COORDINATOR},
+        {END_TXN, RD_KAFKA_RESP_ERR_COORDINATOR_NOT_AVAILABLE},
+    };
+
+    run_with(passing, sizeof(passing) / sizeof(passing[0]));
+    assert_int_equal(probe.committed, RECORDS);
+    assert_int_equal(probe.rewound, 0);
+}
+
+TEST(a_producer_that_is_fenced_twice_in_a_minute_has_a_double)
+{
+    static const struct fault fences[] = {
+        {END_TXN, RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH},
+        {ADD_OFFSETS, RD_KAFKA_RESP_ERR_PRODUCER_FENCED},
+    };
+
+    run_with(fences, sizeof(fences) / sizeof(fences[0]));
+    assert_true(scene.fenced > 0);
+}
+
+RUN_TESTS(cmocka_unit_test(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated),
+          cmocka_unit_test(a_passing_error_is_waited_out_with_the_same_batch),
+          cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double))
