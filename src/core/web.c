@@ -3,6 +3,7 @@
  * CGI, directories, TLS) is switched off. */
 #include <arpa/inet.h>
 #include <assert.h>
+#include <errno.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -269,10 +270,38 @@ static int on_log(const struct mg_connection *conn, const char *message)
 {
     struct vd_web *web = mg_get_user_data(mg_get_context(conn));
 
-    if (web != NULL) {
-        vd_debug(web->log, "%s", message);
+    if (web == NULL) {
+        return 1;
     }
+    vd_debug(web->log, "%s", message);
+    pthread_mutex_lock(&web->lock);
+    if (web->is_starting && web->start_error[0] == '\0') {
+        (void)snprintf(web->start_error, sizeof(web->start_error), "%s", message); /* cut to fit */
+    }
+    pthread_mutex_unlock(&web->lock);
     return 1; /* it writes nothing itself */
+}
+
+static void set_starting(struct vd_web *web, bool is_starting)
+{
+    pthread_mutex_lock(&web->lock);
+    web->is_starting = is_starting;
+    pthread_mutex_unlock(&web->lock);
+}
+
+/* Why civetweb did not start. Of a port that is taken it says in its answer only that it "failed to
+ * setup", and the reason in its log before that: "cannot bind to ...: 98 (Address already in use)".
+ */
+static const char *start_reason(const struct vd_web *web, const char *answer)
+{
+    if (strstr(web->start_error, strerror(EADDRINUSE)) != NULL) {
+        return "the port is in use by another program; stop that, or choose another port with "
+               "\"listen\" in [http]";
+    }
+    if (web->start_error[0] != '\0') {
+        return web->start_error;
+    }
+    return answer[0] != '\0' ? answer : "the server did not start";
 }
 
 static struct mg_context *start_civetweb(struct vd_web *web, struct vd_err *err)
@@ -293,11 +322,14 @@ static struct mg_context *start_civetweb(struct vd_web *web, struct vd_err *err)
         .callbacks = &callbacks, .user_data = web, .configuration_options = options};
     char text[256] = "";
     struct mg_error_data error = {.text = text, .text_buffer_size = sizeof(text)};
-    struct mg_context *ctx = mg_start2(&init, &error);
+    struct mg_context *ctx;
 
+    set_starting(web, true);
+    ctx = mg_start2(&init, &error);
+    set_starting(web, false);
     if (ctx == NULL) {
         (void)vd_fail(err, VD_FAILED, "could not listen on %s: %s", web->address,
-                      text[0] != '\0' ? text : "the server did not start");
+                      start_reason(web, text));
     }
     return ctx;
 }

@@ -43,7 +43,6 @@ struct vd_web {
 
     struct mg_context *ctx; /* NULL: not listening */
     char *address;
-    char start_error[256]; /* what civetweb said last while it started */
 
     struct vd_queue *calls; /* of struct web_call, to the loop */
     struct vd_queue *texts; /* of struct web_text, to the loop */
@@ -52,6 +51,8 @@ struct vd_web {
     pthread_mutex_t lock; /* of what follows, and of the calls' states */
     TAILQ_HEAD(, web_call) waiting;
     bool is_closing;
+    bool is_starting;
+    char start_error[256]; /* what civetweb said first while it started */
 
     struct vd_metric *answers[6]; /* by hundreds of the status */
     struct vd_metric *late, *busy;

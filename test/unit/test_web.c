@@ -495,8 +495,10 @@ TEST(a_port_that_is_taken_is_an_error_that_says_so)
     options[1] = listen;
     rig_open(&second, options, add_routes);
     assert_int_equal(second.err.status, VD_FAILED);
-    message = vd_format("could not listen on %s: ", listen);
-    assert_memory_equal(second.err.msg, message, strlen(message));
+    message = vd_format("could not listen on %s: the port is in use by another program; stop that, "
+                        "or choose another port with \"listen\" in [http]",
+                        listen);
+    assert_string_equal(second.err.msg, message);
     rig_close(&second);
     rig_close(&rig);
 }
