@@ -18,10 +18,11 @@ static const struct vd_port outputs[] = {
 };
 static const struct vd_stage_desc desc = {.outputs = outputs};
 
-static struct vd_topic_conf in = {.name = "in", .generation = 2, .partitions_found = 4};
-static struct vd_topic_conf out = {.name = "out", .partitions_found = 4};
-static struct vd_topic_conf few = {.name = "few", .partitions_found = 3};
-static struct vd_topic_conf dead = {.name = "dead", .partitions_found = 2};
+static char names[][8] = {"in", "out", "few", "dead", "sample"}; /* the topology owns such */
+static struct vd_topic_conf in = {.name = names[0], .generation = 2, .partitions_found = 4};
+static struct vd_topic_conf out = {.name = names[1], .partitions_found = 4};
+static struct vd_topic_conf few = {.name = names[2], .partitions_found = 3};
+static struct vd_topic_conf dead = {.name = names[3], .partitions_found = 2};
 
 struct scene {
     struct vd_topic_conf *inputs[1], *output_topics[3];
@@ -55,7 +56,7 @@ static void begin(struct scene *at, const char *fault)
     at->output_topics[CHAINED] = &out;
     at->output_topics[PLACED] = &few;
     at->conf = (struct vd_stage_conf){
-        .name = "sample", .inputs = at->inputs, .outputs = at->output_topics, .dead_topic = &dead};
+        .name = names[4], .inputs = at->inputs, .outputs = at->output_topics, .dead_topic = &dead};
     at->metrics = vd_metrics_new();
     atomic_store(&at->group.refs, 100); /* never the last one: it has no metadata */
     at->stage = (struct vd_stage){.conf = &at->conf,
