@@ -354,7 +354,8 @@ TEST(merging_in_any_order_of_partitions_gives_the_same)
 
 /* ---- publishing ------------------------------------------------------------------------------ */
 
-#define STATE 1 /* the group */
+#define CANDIDATE 0 /* groups */
+#define STATE 1
 
 struct topic {
     enum agg_publish answer;
@@ -543,6 +544,20 @@ TEST(no_result_starves_behind_those_that_change_all_the_time)
     agg_merge_free(merge);
 }
 
+TEST(results_are_counted_however_they_came_in)
+{
+    struct agg_merge *merge = agg_merge_new(0);
+
+    put(merge, 0, 1);
+    put(merge, 1, 1);                            /* another part of the same result */
+    agg_merge_shown(merge, STATE, "Ohio", 4, 2); /* and its public record */
+    agg_merge_shown(merge, STATE, "Utah", 4, 2); /* a result that nothing is merged from */
+    agg_merge_shown(merge, CANDIDATE, "c", 1, 2);
+    assert_int_equal(agg_merge_results(merge), 3);
+    assert_int_equal(agg_merge_largest_group(merge), STATE);
+    agg_merge_free(merge);
+}
+
 TEST(sequences_are_read_from_public_values)
 {
     static const struct {
@@ -571,4 +586,5 @@ RUN_TESTS(cmocka_unit_test(order_split_batches_failures_and_takeovers_do_not_mat
           cmocka_unit_test(without_a_table_what_was_sent_counts_as_shown),
           cmocka_unit_test(a_partial_that_says_less_does_not_wipe_out_a_name),
           cmocka_unit_test(no_result_starves_behind_those_that_change_all_the_time),
+          cmocka_unit_test(results_are_counted_however_they_came_in),
           cmocka_unit_test(sequences_are_read_from_public_values))

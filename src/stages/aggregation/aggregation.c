@@ -14,6 +14,9 @@
 static const struct vd_opt aggregation_opts[] = {
     VD_OPT(struct aggregation, publish_ms, .def = "100", .min = 20, .max = 5000,
            .help = "how often changed results are published, in milliseconds"),
+    VD_OPT(struct aggregation, results_max, .def = "200000", .min = 100, .max = 100000000,
+           .help = "results of all group-bys together, about 1 KiB of memory each; with more the "
+                   "stage stops"),
     VD_OPT_END,
 };
 
@@ -333,6 +336,7 @@ static void on_shown(void *arg, const struct vd_record *record)
     if (record->key != NULL) {
         agg_merge_shown(watch->aggregation->merge, watch->group, record->key, record->key_len,
                         agg_sequence_of(record->value, record->value_len));
+        agg_takeover_check_results(watch->aggregation);
     }
 }
 

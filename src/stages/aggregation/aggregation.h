@@ -35,6 +35,7 @@ struct watch {
 
 struct aggregation {
     int64_t publish_ms;
+    int64_t results_max;
 
     struct vd_stage *stage;
     struct agg_merge *merge;
@@ -60,6 +61,9 @@ struct aggregation {
 
 /* The partition's place in 'parts', which grows as needed: not to be kept over a further call. */
 struct part *agg_part_get(struct aggregation *aggregation, int32_t partition);
+
+/* Halt the stage if there are more results than it may hold. */
+void agg_takeover_check_results(struct aggregation *aggregation);
 
 /* Follow the partials into the merge; in the stage's start. */
 void agg_takeover_watch(struct aggregation *aggregation);

@@ -34,6 +34,7 @@ struct group_results {
     struct vd_map by_key;  /* public key -> struct result */
     struct result *pending, **pending_end;
     size_t pending_count;
+    size_t result_count;
     uint64_t sum;
 };
 
@@ -42,6 +43,7 @@ struct agg_merge {
     uint64_t rebuild_sum;
     uint32_t *rebuilds; /* by partition */
     size_t rebuild_cap;
+    size_t result_count; /* of all groups */
     struct result *all[AGG_GROUP_COUNT];
     struct group_results groups[AGG_GROUP_COUNT];
     struct vd_buf scratch;
@@ -116,6 +118,8 @@ static struct result *add_result(struct agg_merge *merge, size_t group, const ch
     }
     result->next = merge->all[group];
     merge->all[group] = result;
+    merge->groups[group].result_count++;
+    merge->result_count++;
     return result;
 }
 
@@ -310,4 +314,21 @@ uint64_t agg_merge_count(const struct agg_merge *merge, size_t group, const char
 uint64_t agg_merge_sum(const struct agg_merge *merge, size_t group)
 {
     return merge->groups[group].sum;
+}
+
+size_t agg_merge_results(const struct agg_merge *merge)
+{
+    return merge->result_count;
+}
+
+size_t agg_merge_largest_group(const struct agg_merge *merge)
+{
+    size_t largest = 0;
+
+    for (size_t i = 1; i < AGG_GROUP_COUNT; i++) {
+        if (merge->groups[i].result_count > merge->groups[largest].result_count) {
+            largest = i;
+        }
+    }
+    return largest;
 }

@@ -57,4 +57,8 @@ uint64_t agg_merge_count(const struct agg_merge *merge, size_t group, const char
 /* The sum of all merged counts of a group. */
 uint64_t agg_merge_sum(const struct agg_merge *merge, size_t group);
 
+/* Results held in memory, of all groups together, and the group that has the most of them. */
+size_t agg_merge_results(const struct agg_merge *merge);
+size_t agg_merge_largest_group(const struct agg_merge *merge);
+
 #endif

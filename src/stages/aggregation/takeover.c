@@ -95,6 +95,20 @@ static void ignore(struct aggregation *aggregation, const struct vd_record *reco
     }
 }
 
+/* Looked at where results come in, so a round may pass the limit by what it holds, and no more. */
+void agg_takeover_check_results(struct aggregation *aggregation)
+{
+    const struct agg_merge *merge = aggregation->merge;
+
+    if (agg_merge_results(merge) > (size_t)aggregation->results_max) {
+        vd_stage_halt(
+            aggregation->stage,
+            "option \"results_max\": more than %lld results, most of them by \"%s\": find "
+            "out who writes so many different values, or raise it on every node",
+            (long long)aggregation->results_max, agg_groups[agg_merge_largest_group(merge)].name);
+    }
+}
+
 static void on_partial(void *arg, const struct vd_record *record)
 {
     struct aggregation *aggregation = arg;
@@ -108,6 +122,7 @@ static void on_partial(void *arg, const struct vd_record *record)
         agg_part_get(aggregation, record->partition)->echoed = partial.meta.commits;
     } else {
         agg_merge_put(aggregation->merge, partial.group, &partial.key, &partial.total);
+        agg_takeover_check_results(aggregation);
     }
 }
 
