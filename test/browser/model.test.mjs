@@ -52,6 +52,17 @@ test('the same snapshot twice is harmless', () => {
   assert.equal(model.candidates()[0].votes, 10);
 });
 
+test('a delta may rename a row, and a later hello changes no number', () => {
+  const model = begun();
+  model.apply(delta(5, 11, { add: { candidate: [[0, 'c1', 'Beth', 'Q', null]] }, rows: {} }));
+  assert.deepEqual(model.candidates(), [{
+    id: 'c1', name: 'Beth', party: 'Q', votes: 10,
+  }]);
+  assert.equal(model.apply(hello()), 'applied');
+  assert.equal(model.candidates()[0].votes, 10);
+  assert.equal(model.seq, 6);
+});
+
 test('a row comes with its texts before it is used', () => {
   const model = begun();
   model.apply(delta(5, 11, { add: { state: [[3, 'Ohio']] }, rows: { state: [[3, 7, null]] } }));

@@ -65,6 +65,25 @@ TEST(delta_holds_only_what_changed)
     picture_fini(&picture);
 }
 
+TEST(delta_tells_new_names_to_those_who_said_hello_before)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+    uint32_t row = 0;
+
+    begin(&picture);
+    picture_set_text(&picture, PICTURE_CANDIDATE, 0, TEXT_NAME, "Ann", 3);
+    row = picture_row(&picture, PICTURE_CANDIDATE, "c2", 2);
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_PARTY, "P", 1);
+    (void)picture_settle(&picture);
+    wire_delta(&out, &picture, WIRE_ALIVE, 2000);
+    assert_non_null(strstr(vd_buf_text(&out),
+                           "\"add\":{\"candidate\":[[0,\"c1\",\"Ann\",null,null],"
+                           "[1,\"c2\",null,\"P\",null]]},"
+                           "\"rows\":{\"candidate\":[[1,0]]}}"));
+    picture_fini(&picture);
+}
+
 TEST(beat_and_version_are_short)
 {
     VD_AUTO(buf) struct vd_buf out = {0};
@@ -169,6 +188,7 @@ TEST(long_changes_are_cut_between_pictures_and_end)
 
 RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
           cmocka_unit_test(delta_holds_only_what_changed),
+          cmocka_unit_test(delta_tells_new_names_to_those_who_said_hello_before),
           cmocka_unit_test(beat_and_version_are_short),
           cmocka_unit_test(hello_names_tables_columns_and_rows),
           cmocka_unit_test(changes_since_any_picture_are_absolute),

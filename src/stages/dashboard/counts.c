@@ -107,6 +107,9 @@ static void plan(struct counts *counts)
 /* A query failed: say so once, keep what is shown, ask again later. */
 static void on_failed(struct counts *counts, const struct vd_err *err)
 {
+    if (counts->pg == NULL) {
+        return; /* stopping: what was under way is answered with an error */
+    }
     if (!counts->has_warned) {
         vd_warn(vd_stage_log(counts->stage), "keeping the last counts: %s", err->msg);
         counts->has_warned = true;
@@ -271,7 +274,7 @@ void counts_free(struct counts *counts)
         return;
     }
     if (counts->pg != NULL) {
-        vd_pg_close(counts->pg); /* answers what is under way, which may start the timer again */
+        vd_pg_close(vd_take(counts->pg)); /* answers what is under way */
     }
     vd_timer_close(counts->timer);
     free(counts);

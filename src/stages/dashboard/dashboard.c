@@ -128,6 +128,8 @@ static void on_record(void *arg, const struct vd_record *record)
     }
 }
 
+/* For those who connect from now on. Those who are connected know it already: the title and the
+ * columns are fixed for the process's life, and rows and their names come with every delta. */
 static void send_hello(struct dashboard *dashboard)
 {
     VD_AUTO(buf) struct vd_buf hello = {0};
