@@ -5,7 +5,8 @@
  * metrics and shutdown; the stage turns batches of records into records.
  *
  * Life, every callback on the loop thread:
- *   check     options are set; no side effects; 'stage' is NULL, since nothing runs yet; also run by
+ *   check     options are set; no side effects; 'stage' is NULL, since nothing runs yet; also run
+ * by
  *             --check, and for stages that are disabled
  *   start     open what is needed: timers, routes, watches. Must not block; the broker may be away,
  *             so partition counts are not known yet
@@ -41,6 +42,9 @@
 #include "timer.h"
 #include "web.h"
 
+/* Within a major, functions are only added, and the descriptor only grows at its end: its size says
+ * how much of it a module has. Every other structure of the installed headers keeps its layout,
+ * since modules hold them by value and in arrays. */
 #define VD_ABI_MAGIC 0x76647367u /* "vdsg" */
 #define VD_ABI_MAJOR 1
 #define VD_ABI_MINOR 0
