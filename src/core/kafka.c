@@ -371,15 +371,15 @@ static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_e
 
 /* One question. 2.0.2's rd_kafka_query_watermark_offsets may overrun its time-out by a minute;
  * rd_kafka_offsets_for_times keeps it, asks with the handle's isolation level too, and takes the
- * logical offsets for times. It leaves the list as it was where it fails. */
-static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *probe, rd_kafka_topic_partition_list_t *list,
-                                       int64_t which, int64_t deadline_ms)
+ * logical offset for a time. It leaves the list as it was where it fails. */
+static rd_kafka_resp_err_t ask_ends(rd_kafka_t *probe, rd_kafka_topic_partition_list_t *list,
+                                    int64_t deadline_ms)
 {
     const int64_t left_ms = deadline_ms - vd_mono_ns() / 1000000;
     rd_kafka_resp_err_t error;
 
     for (int i = 0; i < list->cnt; i++) {
-        list->elems[i].offset = which;
+        list->elems[i].offset = RD_KAFKA_OFFSET_END;
         list->elems[i].err = RD_KAFKA_RESP_ERR_NO_ERROR;
     }
     error = rd_kafka_offsets_for_times(probe, list, left_ms < 1 ? 1 : (int)left_ms);
@@ -392,18 +392,19 @@ static rd_kafka_resp_err_t ask_offsets(rd_kafka_t *probe, rd_kafka_topic_partiti
     return error;
 }
 
-/* Ask until there is an answer: a leader moves, a broker is away, both pass. */
-static enum vd_status insist(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
-                             int64_t which, bool committed, int64_t deadline_ms, struct vd_err *err)
+enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                                    bool committed, int timeout_ms, struct vd_err *err)
 {
+    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
     rd_kafka_t *probe = get_probe(kafka, committed, err);
     rd_kafka_resp_err_t error;
 
+    assert(list->cnt > 0);
     if (probe == NULL) {
         return VD_INVALID;
     }
-    for (;;) {
-        error = ask_offsets(probe, list, which, deadline_ms);
+    for (;;) { /* a leader moves, a broker is away: both pass */
+        error = ask_ends(probe, list, deadline_ms);
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return VD_OK;
         }
@@ -416,55 +417,21 @@ static enum vd_status insist(struct vd_kafka *kafka, rd_kafka_topic_partition_li
     }
 }
 
-enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
-                                    bool committed, int timeout_ms, struct vd_err *err)
+/* Wait for the partition in 'list'. */
+static enum vd_status settle(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                             int timeout_ms, struct vd_err *err)
 {
     const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
-
-    assert(list->cnt > 0);
-    return insist(kafka, list, RD_KAFKA_OFFSET_END, committed, deadline_ms, err);
-}
-
-enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
-                                   bool committed, int timeout_ms, int64_t *low, int64_t *end,
-                                   struct vd_err *err)
-{
-    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
-    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
-    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(list, topic, partition);
-    enum vd_status status = VD_OK;
-    int64_t first = 0;
-
-    if (low != NULL) {
-        status = insist(kafka, list, RD_KAFKA_OFFSET_BEGINNING, committed, deadline_ms, err);
-        first = at->offset;
-    }
-    if (status == VD_OK) {
-        status = insist(kafka, list, RD_KAFKA_OFFSET_END, committed, deadline_ms, err);
-    }
-    if (status == VD_OK) {
-        *end = at->offset;
-        if (low != NULL) {
-            *low = first;
-        }
-    }
-    rd_kafka_topic_partition_list_destroy(list);
-    return status;
-}
-
-enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
-                                     int timeout_ms, int64_t *end, struct vd_err *err)
-{
-    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+    const rd_kafka_topic_partition_t *at = &list->elems[0];
     int64_t pause = SETTLE_PAUSE_MS;
-    int64_t written = 0;
     int64_t settled = 0;
+    int64_t written;
     int64_t left_ms;
 
-    if (vd_kafka_end_offset(kafka, topic, partition, false, timeout_ms, NULL, &written, err) !=
-        VD_OK) {
+    if (vd_kafka_end_offsets(kafka, list, false, timeout_ms, err) != VD_OK) {
         return vd_fail_in(err, "could not settle");
     }
+    written = at->offset;
     for (;;) {
         left_ms = deadline_ms - vd_mono_ns() / 1000000;
         if (left_ms <= 0) {
@@ -472,17 +439,28 @@ enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, 
                            "\"%s\" partition %" PRId32
                            " is not settled: readable up to offset %" PRId64
                            ", written up to %" PRId64,
-                           topic, partition, settled, written);
+                           at->topic, at->partition, settled, written);
         }
-        if (vd_kafka_end_offset(kafka, topic, partition, true, (int)left_ms, NULL, &settled, err) !=
-            VD_OK) {
+        if (vd_kafka_end_offsets(kafka, list, true, (int)left_ms, err) != VD_OK) {
             return vd_fail_in(err, "could not settle");
         }
+        settled = at->offset;
         if (settled >= written) {
-            *end = written;
             return VD_OK;
         }
         pause_ms(pause < left_ms ? pause : left_ms);
         pause = pause * 2 < SETTLE_PAUSE_MAX ? pause * 2 : SETTLE_PAUSE_MAX;
     }
+}
+
+enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
+                                     int timeout_ms, struct vd_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    enum vd_status status;
+
+    (void)rd_kafka_topic_partition_list_add(list, topic, partition); /* list->elems[0] */
+    status = settle(kafka, list, timeout_ms, err);
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
 }

@@ -83,14 +83,9 @@ void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topic
 enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
                                  size_t count, int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
 
-/* The first offset after the last record of one partition, asked now.
+/* Ask for the offset behind the last record of every partition in 'list', now, and fill it in.
  * committed false: high watermark (uncommitted records count); true: last stable offset.
- * Blocking: call it on a thread of your own, never on the loop. Thread: any. */
-enum vd_status vd_kafka_end_offset(struct vd_kafka *kafka, const char *topic, int32_t partition,
-                                   bool committed, int timeout_ms, int64_t *low, int64_t *end,
-                                   struct vd_err *err) VD_MUST_CHECK;
-
-/* The same for many partitions at once: fills in their offsets. */
+ * Fails: VD_FAILED after 'timeout_ms'. Thread: any but the loop; it blocks. */
 enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
                                     bool committed, int timeout_ms,
                                     struct vd_err *err) VD_MUST_CHECK;
@@ -98,8 +93,7 @@ enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_parti
 /* Block until the last stable offset of a partition has reached the high watermark it has now
  * (exactly-once protocol, 2.4), or 'timeout_ms' passed (VD_AGAIN). Thread: any but the loop. */
 enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
-                                     int timeout_ms, int64_t *end,
-                                     struct vd_err *err) VD_MUST_CHECK;
+                                     int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
 
 /* Read the header `vd-src` and all else of a librdkafka message into 'record', which borrows.
  * Fails as vd_position_parse; the record is filled in nevertheless, without position. */

@@ -273,20 +273,19 @@ struct vd_publisher *vd_publisher_new(struct vd_kafka *kafka, struct vd_loop *lo
     return publisher;
 }
 
-enum vd_status vd_publisher_send(struct vd_publisher *publisher, const char *topic,
-                                 int32_t partition, const void *key, size_t key_len,
-                                 const void *value, size_t value_len, struct vd_err *err)
+enum vd_status vd_publisher_send(struct vd_publisher *publisher,
+                                 const struct vd_publication *record, struct vd_err *err)
 {
     rd_kafka_resp_err_t error;
 
-    assert(partition >= 0 && !publisher->is_closing);
+    assert(record->partition >= 0 && !publisher->is_closing);
     if (publisher->rk == NULL && open_producer(publisher, err) != VD_OK) {
         return VD_FAILED;
     }
-    error =
-        rd_kafka_producev(publisher->rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                          RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(key, key_len),
-                          RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_len), RD_KAFKA_V_END);
+    error = rd_kafka_producev(
+        publisher->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+        RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_len),
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_len), RD_KAFKA_V_END);
     switch (error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         publisher->waiting++;
@@ -294,13 +293,14 @@ enum vd_status vd_publisher_send(struct vd_publisher *publisher, const char *top
         return VD_OK;
     case RD_KAFKA_RESP_ERR__QUEUE_FULL:
         vd_metric_add(publisher->full_metric, 1);
-        return vd_fail(err, VD_AGAIN, "could not publish to \"%s\": the queue is full", topic);
+        return vd_fail(err, VD_AGAIN, "could not publish to \"%s\": the queue is full",
+                       record->topic);
     case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
         return vd_fail(err, VD_INVALID, "could not publish to \"%s\": %zu bytes are too many",
-                       topic, key_len + value_len);
+                       record->topic, record->key_len + record->value_len);
     default:
         replace_if_fatal(publisher);
-        return vd_fail(err, VD_FAILED, "could not publish to \"%s\": %s", topic,
+        return vd_fail(err, VD_FAILED, "could not publish to \"%s\": %s", record->topic,
                        rd_kafka_err2str(error));
     }
 }

@@ -9,13 +9,21 @@ struct vd_publisher;
 struct vd_publisher *vd_publisher_new(struct vd_kafka *kafka, struct vd_loop *loop,
                                       struct vd_log *log, struct vd_metrics *metrics);
 
-/* Copies key and value; partition is a number; value NULL: a tombstone. The first one creates the
- * producer. A record that is not acknowledged within a minute is counted and given up.
+struct vd_publication {
+    const char *topic;
+    int32_t partition; /* a number */
+    const void *key;
+    size_t key_len;
+    const void *value; /* NULL: a tombstone */
+    size_t value_len;
+};
+
+/* Copies everything. The first one creates the producer. A record that is not acknowledged within a
+ * minute is counted and given up.
  * Fails: VD_AGAIN while the library's queue is full (10 000 records, 16 MiB); VD_INVALID, too
  * large; VD_FAILED, anything else. */
-enum vd_status vd_publisher_send(struct vd_publisher *publisher, const char *topic,
-                                 int32_t partition, const void *key, size_t key_len,
-                                 const void *value, size_t value_len,
+enum vd_status vd_publisher_send(struct vd_publisher *publisher,
+                                 const struct vd_publication *record,
                                  struct vd_err *err) VD_MUST_CHECK;
 
 /* Records not yet acknowledged. */

@@ -155,7 +155,11 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
                                 struct vd_err *err)
 {
     const struct vd_topic_conf *topic = stage->conf->outputs[output];
-    int32_t partition = msg->partition;
+    struct vd_publication record = {.partition = msg->partition,
+                                    .key = msg->key,
+                                    .key_len = msg->key_len,
+                                    .value = msg->value,
+                                    .value_len = msg->value_len};
 
     if (topic == NULL) {
         return VD_OK; /* an optional output that the topology leaves out */
@@ -163,9 +167,9 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
     if (stage->life < VD_LIFE_RUNNING || stage->life > VD_LIFE_DRAINING) {
         return vd_fail(err, VD_AGAIN, "stage \"%s\" is starting or stopping", stage->conf->name);
     }
-    if (partition == VD_BY_KEY) {
-        partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);
+    record.topic = topic->name;
+    if (msg->partition == VD_BY_KEY) {
+        record.partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);
     }
-    return vd_publisher_send(stage->host->publisher, topic->name, partition, msg->key, msg->key_len,
-                             msg->value, msg->value_len, err);
+    return vd_publisher_send(stage->host->publisher, &record, err);
 }

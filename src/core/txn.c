@@ -248,11 +248,10 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
 
 static bool settle(struct vd_txn *txn, struct vd_txn_job *job, const char *topic, int32_t partition)
 {
-    int64_t end;
     int64_t say_ns = vd_mono_ns() + SETTLE_SAY_MS * 1000000L;
 
-    while (vd_kafka_wait_settled(txn->kafka, topic, partition, SETTLE_TIMEOUT_MS, &end,
-                                 &job->err) != VD_OK) {
+    while (vd_kafka_wait_settled(txn->kafka, topic, partition, SETTLE_TIMEOUT_MS, &job->err) !=
+           VD_OK) {
         set_waiting(txn, job->err.msg);
         if (is_leaving(txn)) {
             return false;

@@ -40,10 +40,14 @@ static void local(const char *words)
 
 static void publish(struct scene *at, const char *key, const char *value)
 {
+    const struct vd_publication record = {.topic = at->topic,
+                                          .key = key,
+                                          .key_len = strlen(key),
+                                          .value = value,
+                                          .value_len = strlen(value)};
     struct vd_err err = {0};
 
-    if (vd_publisher_send(at->publisher, at->topic, 0, key, strlen(key), value, strlen(value),
-                          &err) != VD_OK) {
+    if (vd_publisher_send(at->publisher, &record, &err) != VD_OK) {
         fail_msg("%s", err.msg);
     }
 }

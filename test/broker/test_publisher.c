@@ -34,13 +34,23 @@ static void scene_close(struct scene *at, int timeout_ms)
     broker_wait(&at->broker, at->is_closed);
 }
 
+static enum vd_status try_publish(struct scene *at, int32_t partition, const char *key,
+                                  const char *value, struct vd_err *err)
+{
+    const struct vd_publication record = {.topic = at->topic,
+                                          .partition = partition,
+                                          .key = key,
+                                          .key_len = strlen(key),
+                                          .value = value,
+                                          .value_len = value == NULL ? 0 : strlen(value)};
+
+    return vd_publisher_send(at->publisher, &record, err);
+}
+
 static enum vd_status publish(struct scene *at, int32_t partition, const char *key,
                               const char *value)
 {
-    struct vd_err err = {0};
-
-    return vd_publisher_send(at->publisher, at->topic, partition, key, strlen(key), value,
-                             value == NULL ? 0 : strlen(value), &err);
+    return try_publish(at, partition, key, value, NULL);
 }
 
 static int64_t count(const struct scene *at, enum vd_metric_type type, const char *name)
@@ -133,7 +143,7 @@ TEST(without_a_broker_the_queue_fills_up_and_a_close_gives_up_in_time)
         taken++;
     }
     assert_int_equal(taken, 10000);
-    assert_int_equal(vd_publisher_send(at.publisher, at.topic, 0, "k", 1, NULL, 0, &err), VD_AGAIN);
+    assert_int_equal(try_publish(&at, 0, "k", NULL, &err), VD_AGAIN);
     assert_non_null(strstr(err.msg, ": the queue is full"));
     assert_int_equal(count(&at, VD_COUNTER, "votingd_publish_full_total"), 2);
     start_ns = vd_mono_ns();

@@ -81,9 +81,11 @@ static int64_t count(const struct fixture *at, const char *name)
 
 static void publish(struct fixture *at)
 {
+    const struct vd_publication record = {
+        .topic = "totals", .key = "k", .key_len = 1, .value = "v", .value_len = 1};
     struct vd_err err = {0};
 
-    assert_int_equal(vd_publisher_send(at->publisher, "totals", 0, "k", 1, "v", 1, &err), VD_OK);
+    assert_int_equal(vd_publisher_send(at->publisher, &record, &err), VD_OK);
     for (int i = 0; i < TURNS_MAX && vd_publisher_waiting(at->publisher) > 0; i++) {
         uv_run(&at->loop.uv, UV_RUN_ONCE);
     }
