@@ -1,0 +1,94 @@
+/* One election, read from raw data: what every voter's record became, and what was counted. */
+#ifndef VD_TEST_CHAOS_AUDIT_H
+#define VD_TEST_CHAOS_AUDIT_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "names.h"
+#include "records.h"
+
+/* A record of voters_topic. */
+struct source {
+    int64_t offset;
+    int64_t second; /* of its timestamp */
+    size_t voter;   /* NO_NAME: undecodable */
+    int accepted, rejected, dead;
+};
+
+struct part {
+    struct source *sources; /* by offset */
+    size_t count, cap;
+    int64_t last_vote; /* source offset of the vote read last, NO_OFFSET: none */
+    int64_t votes;     /* in votes_topic */
+    int64_t rows;      /* in PostgreSQL */
+};
+
+/* A voter, by the number of its id. */
+struct voter {
+    size_t candidate; /* NO_NAME: has not voted */
+    int64_t second;
+    int32_t partition;
+    int64_t offset; /* of the source */
+    int votes;      /* records in votes_topic */
+    bool is_known;  /* has a record in voters_topic ... */
+    bool is_row;    /* ... and a row in voters */
+};
+
+#define GROUPS 8
+
+/* Recount of one aggregate: a count for each of its keys, from three sides. */
+struct recount {
+    struct names keys;
+    int64_t *votes, *rows, *shown; /* by key: in votes_topic, in PostgreSQL, published */
+    double *sequence;              /* by key: highest published */
+    bool *is_stale;                /* by key: the newest record is not the one that counts */
+    size_t cap;
+};
+
+struct audit {
+    const char *brokers;
+    const char *suffix; /* of every topic's name */
+    PGconn *sql;
+    struct part parts[PARTITIONS_MAX];
+    int part_count;
+    struct names ids, candidates;
+    struct voter *voters;
+    size_t voter_cap;
+    struct recount recounts[GROUPS];
+    int64_t votes, rejected, dead;
+    int64_t in_order; /* votes in rising order with an unbroken chain */
+    int64_t faithful; /* votes that say what their voter's record says */
+    int64_t rejected_rightly;
+    int64_t votes_sum, rows_sum; /* checksums over content and position */
+    int64_t differences;         /* reported */
+};
+
+/* The election's name of a topic. Valid until the fourth call after it. */
+const char *audit_topic(const struct audit *audit, const char *base);
+
+/* Print an invariant with its two numbers, and remember if they differ. */
+void audit_report(struct audit *audit, int64_t a, int64_t b, const char *format, ...)
+    __attribute__((format(printf, 4, 5)));
+
+/* Say more about a difference; after the tenth one of a run silently not. */
+void audit_explain(struct audit *audit, const char *format, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* Read voters, votes, rejects and dead letters. */
+void audit_read(struct audit *audit);
+
+/* Every record of voters_topic became exactly one thing; votes_topic and PostgreSQL agree. */
+void audit_check_votes(struct audit *audit);
+
+/* Count a vote (a JSON object) in all aggregates. */
+struct cJSON;
+void audit_count_vote(struct audit *audit, const struct cJSON *vote);
+
+/* Published totals, votes_topic and PostgreSQL agree. */
+void audit_check_totals(struct audit *audit);
+
+void audit_fini(struct audit *audit);
+
+#endif

@@ -1,0 +1,267 @@
+/* The checker must find planted damage: a check that never fails checks nothing. */
+#include "../unit/test.h"
+
+#include <librdkafka/rdkafka.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../broker/election.h"
+
+#define VOTERS 1000
+#define REPEATS 3
+#define POISON 2
+#define OUTPUT_BYTES_MAX 65536
+
+static struct election election;
+static char output[OUTPUT_BYTES_MAX]; /* of the last check */
+
+/* Run vd_check on the election. Returns: its exit code. */
+static int check(void)
+{
+    char command[1024];
+    FILE *pipe;
+    size_t len;
+
+    (void)snprintf(command, sizeof(command),
+                   "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d 2>&1",
+                   getenv("VD_CHECK"), election.database, election.name, VOTERS, REPEATS, POISON);
+    pipe = popen(command, "re");
+    assert_non_null(pipe);
+    len = fread(output, 1, sizeof(output) - 1, pipe);
+    output[len] = '\0';
+    return WEXITSTATUS(pclose(pipe));
+}
+
+/* The check must fail, and say that this differs. */
+static void assert_found(const char *invariant)
+{
+    char line[256];
+    int code = check();
+
+    (void)snprintf(line, sizeof(line), "DIFFERS %s", invariant);
+    if (code != 1 || strstr(output, line) == NULL) {
+        print_message("%s", output);
+        fail_msg("exit code %d, and not found: %s", code, line);
+    }
+}
+
+static void assert_sound(void)
+{
+    if (check() != 0) {
+        print_message("%s", output);
+        fail_msg("a sound election was found wrong");
+    }
+}
+
+static void run_sql(const char *sql)
+{
+    PGconn *connection = PQconnectdb(election.database);
+    PGresult *result = PQexec(connection, sql);
+
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(connection));
+    }
+    PQclear(result);
+    PQfinish(connection);
+}
+
+/* Wait until a topic has so many records. */
+static void wait_records(const char *name, size_t count)
+{
+    char *topic = election_topic(&election, name);
+    size_t found = 0;
+
+    for (int n = 0; n < 100 && found < count; n++) {
+        struct peer_log log = peer_read(topic, true);
+
+        found = log.count;
+        peer_log_free(&log);
+    }
+    free(topic);
+    assert_int_equal(found, count);
+}
+
+TEST(a_sound_election_passes)
+{
+    char *voters = election_topic(&election, "voters_topic");
+    struct peer_log log;
+
+    election_start(&election, 0, NULL);
+    election_wait_counted(&election, VOTERS, 60);
+    log = peer_read(voters, true);
+    for (int i = 0; i < REPEATS; i++) {
+        peer_send(voters, log.records[i].partition, log.records[i].key, log.records[i].value);
+    }
+    for (int i = 0; i < POISON; i++) {
+        peer_send(voters, 1, "poison", "[");
+    }
+    peer_flush();
+    wait_records("rejected_votes", REPEATS);
+    wait_records("voters_dead", POISON);
+    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
+    assert_sound();
+    peer_log_free(&log);
+    free(voters);
+}
+
+TEST(damage_in_the_database_is_found)
+{
+    static const struct {
+        const char *harm, *invariant;
+    } damages[] = {
+        {"DELETE FROM votes WHERE voter_id = (SELECT min(voter_id) FROM votes)",
+         "2 votes_topic, rows of votes: 1000 = 999"},
+        {"INSERT INTO votes SELECT 'nobody', candidate_id, voting_time, 1, 1, 0, 5 FROM votes"
+         " LIMIT 1",
+         "2 votes_topic, rows of votes: 1000 = 1001"},
+        {"UPDATE votes SET voting_time = voting_time + interval '1 s' WHERE voter_id ="
+         " (SELECT min(voter_id) FROM votes)",
+         "2 rows of votes, with the same vote in votes_topic: 1000 = 999"},
+        {"UPDATE votes SET source_offset = source_offset + 1 WHERE voter_id ="
+         " (SELECT min(voter_id) FROM votes)",
+         "2 checksum of votes_topic, of votes"},
+        {"UPDATE votes SET candidate_id = (SELECT min(candidate_id) FROM candidates c WHERE"
+         " c.candidate_id <> votes.candidate_id) WHERE voter_id = (SELECT min(voter_id) FROM"
+         " votes)",
+         "3 aggregated_votes_per_candidate: keys, equal on all sides: 3 = 1"},
+        {"UPDATE vote_progress SET next_offset = next_offset - 1 WHERE source_partition = 2",
+         "2 partition 2: progress in PostgreSQL"},
+        {"DELETE FROM voters WHERE voter_id = (SELECT min(voter_id) FROM voters)",
+         "2 voters in voters_topic, of these in voters: 1000 = 999"},
+    };
+
+    run_sql("CREATE TABLE votes_0 AS TABLE votes");
+    run_sql("CREATE TABLE voters_0 AS TABLE voters");
+    run_sql("CREATE TABLE progress_0 AS TABLE vote_progress");
+    for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
+        run_sql(damages[i].harm);
+        assert_found(damages[i].invariant);
+        run_sql("TRUNCATE votes, voters, vote_progress");
+        run_sql("INSERT INTO votes TABLE votes_0");
+        run_sql("INSERT INTO voters TABLE voters_0");
+        run_sql("INSERT INTO vote_progress TABLE progress_0");
+    }
+    assert_sound();
+}
+
+/* The newest record of a topic's partition that has one. */
+static const struct peer_record *last_of(const struct peer_log *log)
+{
+    return &log->records[log->count - 1];
+}
+
+TEST(a_wrong_total_is_found)
+{
+    char *topic = election_topic(&election, "aggregated_turnout_by_gender");
+    struct peer_log log = peer_read(topic, false);
+    const struct peer_record *last = last_of(&log);
+
+    /* An old total behind a newer one: readers keep the highest, but compaction keeps the last. */
+    peer_send(topic, last->partition, last->key,
+              "{\"gender\":\"x\",\"total_votes\":1,\"sequence\":1}");
+    peer_flush();
+    assert_found("3 aggregated_turnout_by_gender: keys, whose last record is the highest: 2 = 1");
+    peer_send(topic, last->partition, last->key,
+              "{\"gender\":\"x\",\"total_votes\":1,\"sequence\":9007199254740991}");
+    peer_flush();
+    assert_found("3 aggregated_turnout_by_gender, recount of votes_topic");
+    assert_found("3 aggregated_turnout_by_gender: keys, equal on all sides: 2 = 1");
+    peer_send(topic, last->partition, last->key, last->value);
+    peer_log_free(&log);
+    free(topic);
+}
+
+TEST(a_repeat_that_became_nothing_is_found)
+{
+    char *topic = election_topic(&election, "voters_topic");
+    struct peer_log log = peer_read(topic, true);
+
+    peer_send(topic, 0, log.records[0].key, log.records[0].value);
+    peer_flush();
+    assert_found("1 records of voters_topic, accepted + rejected + dead: 1006 = 1005");
+    assert_found("1 records of voters_topic, with exactly one outcome: 1006 = 1005");
+    peer_log_free(&log);
+    free(topic);
+}
+
+TEST(a_record_with_two_outcomes_is_found)
+{
+    char *topic = election_topic(&election, "rejected_votes");
+    char *votes = election_topic(&election, "votes_topic");
+    struct peer_log log = peer_read(votes, true);
+
+    peer_send_source(topic, 0, "{}", log.records[5].source, log.records[5].source_len);
+    peer_flush();
+    assert_found("1 records of voters_topic, with exactly one outcome: 1006 = 1004");
+    assert_found("1 rejected, of a voter who has voted elsewhere: 4 = 3");
+    assert_found("0 rejected, repeats made: 4 = 3");
+    peer_log_free(&log);
+    free(votes);
+    free(topic);
+}
+
+TEST(a_second_vote_is_found)
+{
+    char *votes = election_topic(&election, "votes_topic");
+    struct peer_log log = peer_read(votes, true);
+    const struct peer_record *last = last_of(&log);
+
+    peer_send_source(votes, last->partition, last->value, last->source, last->source_len);
+    peer_flush();
+    assert_found("0 votes, voters expected: 1001 = 1000");
+    assert_found("2 votes_topic, voters in it: 1001 = 1000");
+    assert_found("2 votes_topic, rising and with an unbroken chain: 1001 = 1000");
+    assert_found("2 votes_topic, rows of votes: 1001 = 1000");
+    peer_log_free(&log);
+    free(votes);
+}
+
+TEST(an_open_transaction_is_found)
+{
+    char *topic = election_topic(&election, "rejected_votes");
+    char text[256];
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_t *rk;
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
+    rd_kafka_conf_set(conf, "transactional.id", election.name, text, sizeof(text));
+    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
+    assert_non_null(rk);
+    assert_null(rd_kafka_init_transactions(rk, 20000));
+    assert_null(rd_kafka_begin_transaction(rk));
+    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(2),
+                                       RD_KAFKA_V_VALUE((void *)(uintptr_t) "{}", 2),
+                                       RD_KAFKA_V_END),
+                     RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_int_equal(rd_kafka_flush(rk, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
+    assert_found("4 rejected_votes: last stable offset, end");
+    assert_null(rd_kafka_abort_transaction(rk, 20000));
+    rd_kafka_destroy(rk);
+    free(topic);
+}
+
+int main(int argc, char **argv)
+{
+    /* In this order: what is planted in a topic stays there. */
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_sound_election_passes),
+        cmocka_unit_test(damage_in_the_database_is_found),
+        cmocka_unit_test(a_wrong_total_is_found),
+        cmocka_unit_test(a_repeat_that_became_nothing_is_found),
+        cmocka_unit_test(a_record_with_two_outcomes_is_found),
+        cmocka_unit_test(a_second_vote_is_found),
+        cmocka_unit_test(an_open_transaction_is_found),
+    };
+    int failed;
+
+    if (!election_is_possible() || getenv("VD_CHECK") == NULL) {
+        return 77;
+    }
+    election_open(&election, "check");
+    failed = cmocka_run_group_tests(tests, NULL, NULL);
+    election_close(&election);
+    return failed;
+}
