@@ -17,10 +17,9 @@
 #include "loop.h"
 #include "web_local.h"
 
-#define CALLS_MAX 1024   /* that wait for the loop; beyond: 503 */
-#define TEXTS_MAX 1024   /* from clients, likewise; beyond: dropped */
-#define BYE_MS 500       /* to tell the sockets that the server stops */
-#define THREADS_SPARED 8 /* that sockets leave to requests */
+#define CALLS_MAX 1024 /* that wait for the loop; beyond: 503 */
+#define TEXTS_MAX 1024 /* from clients, likewise; beyond: dropped */
+#define BYE_MS 500     /* to tell the sockets that the server stops */
 #define NUDGE_MS 10
 #define GZIP_LEVEL_FILE 9 /* once at the start */
 
@@ -132,11 +131,11 @@ enum vd_status vd_web_check(const struct vd_web_conf *conf, struct vd_err *err)
         check_list("trusted_proxies", conf->trusted_proxies, err) != VD_OK) {
         return err != NULL ? err->status : VD_INVALID;
     }
-    if (conf->sockets_max > conf->threads - THREADS_SPARED) {
+    if (conf->sockets_max > conf->threads - VD_WEB_THREADS_SPARED) {
         return vd_fail(err, VD_INVALID,
                        "option \"sockets_max\": must be at most threads - %d, which is %lld, got "
                        "%lld",
-                       THREADS_SPARED, (long long)(conf->threads - THREADS_SPARED),
+                       VD_WEB_THREADS_SPARED, (long long)(conf->threads - VD_WEB_THREADS_SPARED),
                        (long long)conf->sockets_max);
     }
     return VD_OK;

@@ -138,7 +138,8 @@ static bool take_token(struct vd_web_registry *registry)
 static enum vd_web_reason refuse(struct vd_web_registry *registry, const char *address)
 {
     const struct vd_web_conf *conf = registry->conf;
-    int64_t sockets_max = conf->sockets_max > 0 ? conf->sockets_max : conf->threads - 8;
+    int64_t sockets_max =
+        conf->sockets_max > 0 ? conf->sockets_max : conf->threads - VD_WEB_THREADS_SPARED;
 
     if (registry->is_draining) {
         return VD_WEB_CLOSING;
@@ -177,7 +178,8 @@ struct vd_web_client *vd_web_client_join(struct vd_web_registry *registry,
     (void)snprintf(client->address, sizeof(client->address), "%s", address);
     atomic_init(&client->is_broken, false);
     client->needs_hello = true;
-    client->beat = socket->beats;
+    /* The full picture may have been made a while ago; the last heartbeat says how things are. */
+    client->beat = socket->beats - (socket->beat != NULL ? 1 : 0);
     client->ack_ms = vd_web_now_ms();
     client->messages = VD_WEB_MESSAGES_BURST;
     client->messages_ms = client->ack_ms;

@@ -28,6 +28,7 @@
 #define VD_WEB_TICK_MS 50   /* of the housekeeping on the loop */
 #define VD_WEB_STUCK_MS 100 /* a writer that takes longer is replaced */
 #define VD_WEB_SPARE_WRITERS 64
+#define VD_WEB_THREADS_SPARED 8 /* that sockets leave to requests */
 
 /* Why a client has to go, or may not come. */
 enum vd_web_reason {

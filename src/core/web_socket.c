@@ -275,11 +275,23 @@ static void on_ready(struct mg_connection *conn, void *arg)
     vd_web_unlock(registry);
 }
 
-/* Tell the client why, and leave: 0 makes civetweb end the connection. */
+/* Leave with a close frame, unless a writer has sent one: 0 makes civetweb end the connection. */
+static int leave(struct vd_web_client *client, bool is_told, unsigned code, const char *text)
+{
+    struct vd_web_frame *frame;
+
+    if (!is_told) {
+        frame = vd_web_frame_close(NULL, code, text);
+        (void)vd_web_client_write(client, frame); /* it is closed either way */
+        vd_web_frame_unref(frame);
+    }
+    return 0;
+}
+
+/* Tell the client why. */
 static int leave_with(struct vd_web_client *client, enum vd_web_reason reason)
 {
     struct vd_web_registry *registry = &client->socket->web->registry;
-    struct vd_web_frame *frame;
     bool is_told;
 
     vd_web_lock(registry);
@@ -287,12 +299,7 @@ static int leave_with(struct vd_web_client *client, enum vd_web_reason reason)
     client->is_close_sent = true; /* the writers leave it to us */
     vd_web_client_evict(registry, client, reason);
     vd_web_unlock(registry);
-    if (!is_told) {
-        frame = vd_web_frame_close(NULL, vd_web_reason_code(reason), vd_web_reason_text(reason));
-        (void)vd_web_client_write(client, frame); /* it is closed either way */
-        vd_web_frame_unref(frame);
-    }
-    return 0;
+    return leave(client, is_told, vd_web_reason_code(reason), vd_web_reason_text(reason));
 }
 
 /* The client closes: echo its code, or 1002 where it sent half of one. */
@@ -300,7 +307,6 @@ static int leave_closed(struct vd_web_client *client, const char *payload, size_
 {
     struct vd_web_registry *registry = &client->socket->web->registry;
     unsigned code = 1000;
-    struct vd_web_frame *frame;
     bool is_told;
 
     if (len >= 2) {
@@ -313,12 +319,7 @@ static int leave_closed(struct vd_web_client *client, const char *payload, size_
     is_told = client->is_close_sent;
     client->is_close_sent = true;
     vd_web_unlock(registry);
-    if (!is_told) {
-        frame = vd_web_frame_close(NULL, code, "");
-        (void)vd_web_client_write(client, frame); /* it leaves either way */
-        vd_web_frame_unref(frame);
-    }
-    return 0;
+    return leave(client, is_told, code, "");
 }
 
 /* Pass a text that is not core's on to the endpoint. */
