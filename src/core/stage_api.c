@@ -1,4 +1,5 @@
 /* What a stage may ask of the engine and tell it; the calls of stage.h that need no decision. */
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -26,44 +27,59 @@ const char *vd_stage_node(const struct vd_stage *stage)
     return stage->host->node;
 }
 
+/* The topic behind a port, or NULL. */
+static const struct vd_topic_conf *input_topic(const struct vd_stage *stage, size_t input)
+{
+    assert(input < stage->input_count);
+    return stage->conf->inputs[input];
+}
+
+static const struct vd_topic_conf *output_topic(const struct vd_stage *stage, size_t output)
+{
+    assert(output < stage->output_count);
+    return stage->conf->outputs[output];
+}
+
 struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table)
 {
-    const struct vd_topic_conf *topic = stage->conf->tables[table];
+    const struct vd_topic_conf *topic;
 
+    assert(table < stage->table_count);
+    topic = stage->conf->tables[table];
     return topic == NULL ? NULL : vd_follower_table(stage->host->follower, topic->name);
 }
 
 const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output)
 {
-    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+    const struct vd_topic_conf *topic = output_topic(stage, output);
 
     return topic == NULL ? NULL : topic->name;
 }
 
 int32_t vd_stage_input_partitions(const struct vd_stage *stage, size_t input)
 {
-    const struct vd_topic_conf *topic = stage->conf->inputs[input];
+    const struct vd_topic_conf *topic = input_topic(stage, input);
 
     return topic == NULL ? 0 : topic->partitions_found;
 }
 
 int32_t vd_stage_output_partitions(const struct vd_stage *stage, size_t output)
 {
-    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+    const struct vd_topic_conf *topic = output_topic(stage, output);
 
     return topic == NULL ? 0 : topic->partitions_found;
 }
 
 int16_t vd_stage_input_generation(const struct vd_stage *stage, size_t input)
 {
-    const struct vd_topic_conf *topic = stage->conf->inputs[input];
+    const struct vd_topic_conf *topic = input_topic(stage, input);
 
     return topic == NULL ? 0 : (int16_t)topic->generation;
 }
 
 int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output)
 {
-    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+    const struct vd_topic_conf *topic = output_topic(stage, output);
 
     return topic == NULL ? 0 : (int16_t)topic->generation;
 }
@@ -154,7 +170,7 @@ void vd_stage_set_tag(struct vd_stage *stage, const char *tag)
 enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const struct vd_msg *msg,
                                 struct vd_err *err)
 {
-    const struct vd_topic_conf *topic = stage->conf->outputs[output];
+    const struct vd_topic_conf *topic = output_topic(stage, output);
     struct vd_publication record = {.partition = msg->partition,
                                     .key = msg->key,
                                     .key_len = msg->key_len,
