@@ -23,6 +23,9 @@ enum vd_status vd_plugins_find(struct vd_plugins *plugins, const char *name,
 enum vd_status vd_plugin_check(const struct vd_stage_desc *desc, const char *file,
                                struct vd_err *err) VD_MUST_CHECK;
 
+/* Ports of one list; NULL is an empty one. */
+size_t vd_port_count(const struct vd_port *ports);
+
 /* Names of all modules in the path, sorted, without loading them.
  * Owns: the caller frees each name and the array. */
 size_t vd_plugins_list(const struct vd_plugins *plugins, char ***names);

@@ -117,9 +117,14 @@ static enum vd_status check_ports(const struct vd_port *ports, const char *kind,
     return VD_OK;
 }
 
-static bool has_ports(const struct vd_port *ports)
+size_t vd_port_count(const struct vd_port *ports)
 {
-    return ports != NULL && ports->name != NULL;
+    size_t count = 0;
+
+    while (ports != NULL && ports[count].name != NULL) {
+        count++;
+    }
+    return count;
 }
 
 static enum vd_status check_outputs(const struct vd_stage_desc *desc, struct vd_err *err)
@@ -136,7 +141,7 @@ static enum vd_status check_outputs(const struct vd_stage_desc *desc, struct vd_
                            "them",
                            port->name);
         }
-        if ((port->flags & follows_input) != 0 && !has_ports(desc->inputs)) {
+        if ((port->flags & follows_input) != 0 && vd_port_count(desc->inputs) == 0) {
             return vd_fail(err, VD_INVALID,
                            "output \"%s\": chained or copartitioned, but there is no input to "
                            "follow",
@@ -162,7 +167,7 @@ static enum vd_status check_option_names(const struct vd_opt *opts, struct vd_er
 
 static enum vd_status check_callbacks(const struct vd_stage_desc *desc, struct vd_err *err)
 {
-    if (desc->batch == NULL && has_ports(desc->inputs)) {
+    if (desc->batch == NULL && vd_port_count(desc->inputs) > 0) {
         return vd_fail(err, VD_INVALID,
                        "batch: found none, wanted one, since there are inputs; set .batch");
     }

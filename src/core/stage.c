@@ -11,16 +11,6 @@
 
 #define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
 
-static size_t count_ports(const struct vd_port *ports)
-{
-    size_t count = 0;
-
-    while (ports != NULL && ports[count].name != NULL) {
-        count++;
-    }
-    return count;
-}
-
 static bool has_transactions(const struct vd_stage *stage)
 {
     for (size_t i = 0; i < stage->output_count; i++) {
@@ -99,9 +89,9 @@ struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd
     stage->log = vd_log_new(name);
     free(name);
     stage->state = vd_alloc(stage->desc->state_size > 0 ? stage->desc->state_size : 1);
-    stage->input_count = count_ports(stage->desc->inputs);
-    stage->output_count = count_ports(stage->desc->outputs);
-    stage->table_count = count_ports(stage->desc->tables);
+    stage->input_count = vd_port_count(stage->desc->inputs);
+    stage->output_count = vd_port_count(stage->desc->outputs);
+    stage->table_count = vd_port_count(stage->desc->tables);
     stage->batches_end = &stage->batches;
     stage->run = 1;
     stage->batch_limit = (size_t)conf->batch.records;

@@ -48,16 +48,6 @@ static const struct vd_port *ports_of(const struct vd_stage_desc *desc, enum vd_
     return ports[kind];
 }
 
-static size_t port_count(const struct vd_port *ports)
-{
-    size_t count = 0;
-
-    while (ports != NULL && ports[count].name != NULL) {
-        count++;
-    }
-    return count;
-}
-
 static struct vd_topic_conf **topics_of(const struct vd_stage_conf *conf, enum vd_use_kind kind)
 {
     struct vd_topic_conf **const topics[] = {conf->inputs, conf->outputs, conf->tables};
@@ -101,9 +91,9 @@ static void load_module(struct stage_load *stage)
         return;
     }
     conf->desc = desc;
-    conf->inputs = vd_alloc_array(port_count(desc->inputs) + 1, sizeof(*conf->inputs));
-    conf->outputs = vd_alloc_array(port_count(desc->outputs) + 1, sizeof(*conf->outputs));
-    conf->tables = vd_alloc_array(port_count(desc->tables) + 1, sizeof(*conf->tables));
+    conf->inputs = vd_alloc_array(vd_port_count(desc->inputs) + 1, sizeof(*conf->inputs));
+    conf->outputs = vd_alloc_array(vd_port_count(desc->outputs) + 1, sizeof(*conf->outputs));
+    conf->tables = vd_alloc_array(vd_port_count(desc->tables) + 1, sizeof(*conf->tables));
     stage->state = vd_alloc(desc->state_size + 1); /* a stage may have no state */
     vd_load_defaults(desc->opts, stage->state);
 }
@@ -169,7 +159,7 @@ static void load_port(struct stage_load *stage, const struct vd_ini_entry *entry
     const struct vd_port *ports = conf->desc != NULL ? ports_of(conf->desc, kind) : NULL;
     struct vd_topic_conf *topic = NULL;
 
-    for (size_t i = 0; i < port_count(ports); i++) {
+    for (size_t i = 0; i < vd_port_count(ports); i++) {
         if (strcmp(ports[i].name, name) != 0) {
             continue;
         }
@@ -218,7 +208,7 @@ static void check_missing_ports(struct stage_load *stage)
     for (size_t kind = 0; kind < sizeof(kinds) / sizeof(*kinds); kind++) {
         const struct vd_port *ports = ports_of(conf->desc, (enum vd_use_kind)kind);
 
-        for (size_t i = 0; i < port_count(ports); i++) {
+        for (size_t i = 0; i < vd_port_count(ports); i++) {
             VD_AUTO(mem) char *key = vd_format("%s%s", kinds[kind], ports[i].name);
 
             if ((ports[i].flags & VD_PORT_OPTIONAL) == 0 && !load->has_form_faults &&
@@ -239,7 +229,7 @@ static void check_dead(struct stage_load *stage)
     const struct vd_ini_entry *entry = vd_ini_find(&load->topology->ini, stage->section, "dead");
     const struct vd_use use = {
         .kind = VD_USE_DEAD, .entry = entry, .stage = conf->name, .port = "dead", .topic = NULL};
-    bool has_inputs = conf->desc == NULL || port_count(conf->desc->inputs) > 0;
+    bool has_inputs = conf->desc == NULL || vd_port_count(conf->desc->inputs) > 0;
 
     if (entry != NULL && *entry->value != '\0') {
         conf->dead_topic = vd_load_use(load, &use);
