@@ -91,8 +91,7 @@ static const struct option long_options[] = {
 
 #define OPTION_COUNT (sizeof(long_options) / sizeof(*long_options) - 1)
 
-/* ---- the command line
- * ---------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 /* An option of one letter, of which there are none; they may be written together, "-xy". */
 static enum vd_status fail_letter(int letter, struct vd_err *err)
@@ -216,8 +215,7 @@ static enum vd_status parse_command_line(struct command_line *line, int argc, ch
     return check_command_line(line, err);
 }
 
-/* ---- what it asks for
- * ------------------------------------------------------------------------------ */
+/* ---- what it asks for ------------------------------------------------------------------------ */
 
 static int print(const char *text)
 {

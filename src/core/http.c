@@ -54,7 +54,7 @@ struct vd_http_call {
     char words[CURL_ERROR_SIZE];
 };
 
-/* ---- calls -------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
 static void unlink_call(struct vd_http_call *call)
 {
@@ -136,7 +136,7 @@ static void finish_calls(struct vd_http *http)
     }
 }
 
-/* ---- what libcurl asks for ---------------------------------------------------------------- */
+/* ---- what libcurl asks for ------------------------------------------------------------------- */
 
 static void act(struct vd_http *http, curl_socket_t socket, int events)
 {
@@ -241,7 +241,7 @@ static int on_timeout_wanted(CURLM *multi, long ms, void *arg)
     return 0;
 }
 
-/* ---- what an answer brings ---------------------------------------------------------------- */
+/* ---- what an answer brings ------------------------------------------------------------------- */
 
 static size_t on_body(char *bytes, size_t size, size_t count, void *arg)
 {
@@ -298,7 +298,7 @@ static size_t on_head(char *bytes, size_t size, size_t count, void *arg)
     return len;
 }
 
-/* ---- starting a call ---------------------------------------------------------------------- */
+/* ---- starting a call ------------------------------------------------------------------------- */
 
 static char *part_of(CURLU *url, CURLUPart part)
 {
@@ -421,7 +421,7 @@ void vd_http_cancel(struct vd_http_call *call)
     }
 }
 
-/* ---- the client --------------------------------------------------------------------------- */
+/* ---- the client ------------------------------------------------------------------------------ */
 
 struct vd_http *vd_http_new(struct vd_loop *loop)
 {

@@ -88,7 +88,7 @@ const struct vd_ini_entry *vd_ini_find(const struct vd_ini *ini, const char *sec
     return find_entry(ini, section, key);
 }
 
-/* ---- one line ----------------------------------------------------------------------------- */
+/* ---- one line -------------------------------------------------------------------------------- */
 
 /* Copy the next line to 'raw'. False: it cannot be used, which was reported. */
 static bool take_line(struct reading *reading)
@@ -268,7 +268,7 @@ static char *on_read(char *out, int bytes, void *arg)
     return out;
 }
 
-/* ---- what inih found in it ---------------------------------------------------------------- */
+/* ---- what inih found in it ------------------------------------------------------------------- */
 
 static void continue_value(struct reading *reading, const char *more)
 {
@@ -391,7 +391,7 @@ void vd_ini_fini(struct vd_ini *ini)
     *ini = (struct vd_ini){0};
 }
 
-/* ---- --set -------------------------------------------------------------------------------- */
+/* ---- --set ----------------------------------------------------------------------------------- */
 
 /* Length of the section's name in "section.key": of the longest section that fits, since names of
  * topics have dots too. 0: there is none. */
@@ -447,7 +447,7 @@ enum vd_status vd_ini_override(struct vd_ini *ini, const char *assignment, struc
     return VD_OK;
 }
 
-/* ---- substitution ------------------------------------------------------------------------- */
+/* ---- substitution ---------------------------------------------------------------------------- */
 
 static bool is_variable_name(const char *name, size_t len)
 {

@@ -1,5 +1,5 @@
-/* INI files with the place of every value, and substitution of environment variables. Not ini.h: that
- * is the name of inih's own header. */
+/* INI files with the place of every value, and substitution of environment variables. Not ini.h:
+ * that is the name of inih's own header. */
 #ifndef VD_CORE_INI_FILE_H
 #define VD_CORE_INI_FILE_H
 
@@ -34,9 +34,9 @@ struct vd_ini {
     void *on_error_arg;
 };
 
-/* Read a file, or 'len' bytes of text named 'path' in messages. Values stay as written: overrides and
- * substitution come next. A comment begins with ';' or '#' in front of a line, or with ';' after a
- * blank. A line that is indented deeper than the key above it continues that key's value.
+/* Read a file, or 'len' bytes of text named 'path' in messages. Values stay as written: overrides
+ * and substitution come next. A comment begins with ';' or '#' in front of a line, or with ';'
+ * after a blank. A line that is indented deeper than the key above it continues that key's value.
  * Errors of form go to on_error, one call each; then the result is VD_INVALID with their number and
  * 'ini' holds what could be read. VD_INVALID without a call: the file could not be read.
  * Owns: the caller ends 'ini' with vd_ini_fini in every case. Not reentrant: inih has globals. */
@@ -46,8 +46,8 @@ enum vd_status vd_ini_parse(struct vd_ini *ini, const char *path, const char *te
 
 /* Add or replace one value, as --set section.key=value does ("stage:voting.batch.records=10"): the
  * section is the longest one of the file that fits, or ends at the first dot. */
-enum vd_status vd_ini_override(struct vd_ini *ini, const char *assignment, struct vd_err *err)
-    VD_MUST_CHECK;
+enum vd_status vd_ini_override(struct vd_ini *ini, const char *assignment,
+                               struct vd_err *err) VD_MUST_CHECK;
 
 /* Substitute environment variables in every value, see vd_ini_expand. Errors go to on_error; the
  * values concerned keep their form. */
@@ -59,10 +59,9 @@ const struct vd_ini_entry *vd_ini_find(const struct vd_ini *ini, const char *sec
 
 void vd_ini_fini(struct vd_ini *ini);
 
-/* Substitute ${NAME} and ${NAME:-default} (used where NAME is unset or empty) inside one value; $$ is
- * a dollar sign.
- * Owns: *out is the caller's. Fails: VD_INVALID for an unset NAME without default, or bad form, or a
- * result over VD_INI_VALUE_BYTES_MAX. */
+/* Substitute ${NAME} and ${NAME:-default} (used where NAME is unset or empty) inside one value; $$
+ * is a dollar sign. Owns: *out is the caller's. Fails: VD_INVALID for an unset NAME without
+ * default, or bad form, or a result over VD_INI_VALUE_BYTES_MAX. */
 enum vd_status vd_ini_expand(const char *value, char **out, struct vd_err *err) VD_MUST_CHECK;
 
 #endif

@@ -20,29 +20,29 @@ enum vd_opt_type {
 struct vd_opt {
     const char *name;
     enum vd_opt_type type;
-    size_t offset;       /* of the field in the structure */
-    const char *def;     /* the default as it would be written; NULL: required */
-    double min, max;     /* of a number; both 0: no limit; only max 0: no upper limit. Of a text: its
-                            length in bytes; its default may be "" nevertheless: not set */
+    size_t offset;   /* of the field in the structure */
+    const char *def; /* the default as it would be written; NULL: required */
+    double min, max; /* of a number; both 0: no limit; only max 0: no upper limit. Of a text: its
+                        length in bytes; its default may be "" nevertheless: not set */
     const char *choices; /* of a text: "text|json"; NULL: any */
     bool is_secret;      /* never printed or logged */
     const char *help;
 };
 
 /* An option's name is its field's name ("batch.records" for a nested one), its type the field's. */
-#define VD_OPT(structure, field, ...)                                                              \
-    {                                                                                              \
+#define VD_OPT(structure, field, ...)                                                                \
+    {                                                                                                \
         .name = #field, .offset = offsetof(structure, field),                                      \
         .type = _Generic(((structure *)0)->field, int64_t                                          \
                          : VD_OPT_INT, double                                                      \
                          : VD_OPT_DOUBLE, bool                                                     \
                          : VD_OPT_BOOL, char *                                                     \
                          : VD_OPT_TEXT),                                                           \
-        __VA_ARGS__                                                                                \
+        __VA_ARGS__ \
     }
-#define VD_OPT_END                                                                                 \
-    {                                                                                              \
-        .name = NULL                                                                               \
+#define VD_OPT_END   \
+    {                \
+        .name = NULL \
     }
 
 /* Find an option by name; NULL if there is none. */
@@ -73,8 +73,9 @@ VD_API void vd_opt_fini(const struct vd_opt *opts, void *target);
 /* The values an option takes, in words: "1 to 60000", "text or json", "yes or no", "any text". */
 VD_API void vd_opt_range(const struct vd_opt *opt, struct vd_buf *out);
 
-/* The candidate nearest to 'name' by edit distance (insert, delete, replace, swap two neighbours; case
- * counts nothing), or NULL if none is near enough to be meant. Names over 64 bytes match none. */
+/* The candidate nearest to 'name' by edit distance (insert, delete, replace, swap two neighbours;
+ * case counts nothing), or NULL if none is near enough to be meant. Names over 64 bytes match none.
+ */
 VD_API const char *vd_nearest(const char *name, const char *const *candidates, size_t count);
 
 #endif

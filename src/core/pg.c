@@ -78,7 +78,7 @@ enum vd_status vd_pg_words(struct vd_err *err, const char *goal, const char *wor
     return vd_fail(err, VD_FAILED, "%s: %s", goal, line);
 }
 
-/* ---- watching the socket ------------------------------------------------------------------ */
+/* ---- watching the socket --------------------------------------------------------------------- */
 
 static void on_watch_closed(uv_handle_t *handle)
 {
@@ -127,7 +127,7 @@ static void start_timer(struct vd_pg *pg, int64_t ms)
     (void)uv_timer_start(&pg->timer, pg->on_timer, (uint64_t)ms, 0); /* refused only when closed */
 }
 
-/* ---- loss --------------------------------------------------------------------------------- */
+/* ---- loss ------------------------------------------------------------------------------------ */
 
 /* Half of the wait is fixed, half is chance: nodes that lost the same server return one by one. */
 static int64_t next_backoff(struct vd_pg *pg)
@@ -200,7 +200,7 @@ void vd_pg_flush(struct vd_pg *pg)
     }
 }
 
-/* ---- ready -------------------------------------------------------------------------------- */
+/* ---- ready ----------------------------------------------------------------------------------- */
 
 static void become_ready(struct vd_pg *pg)
 {
@@ -257,7 +257,7 @@ static void check_silence(struct vd_pg *pg)
     lose(pg, &err);
 }
 
-/* ---- session ------------------------------------------------------------------------------ */
+/* ---- session --------------------------------------------------------------------------------- */
 
 static void note_session_result(struct vd_pg *pg, const PGresult *result)
 {
@@ -326,7 +326,7 @@ static void begin_session(struct vd_pg *pg)
     }
 }
 
-/* ---- connecting --------------------------------------------------------------------------- */
+/* ---- connecting ------------------------------------------------------------------------------ */
 
 static void step_connecting(struct vd_pg *pg)
 {
@@ -390,7 +390,7 @@ static void start_connecting(struct vd_pg *pg)
     (void)PQsetNoticeReceiver(pg->conn, on_notice, pg); /* returns the one before */
 }
 
-/* ---- the loop's side ---------------------------------------------------------------------- */
+/* ---- the loop's side ------------------------------------------------------------------------- */
 
 static void wake(struct vd_pg *pg, int events)
 {

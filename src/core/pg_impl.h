@@ -47,7 +47,7 @@ struct vd_pg {
     size_t unit_count;                /* of them units */
 };
 
-/* ---- pg.c ---- */
+/* ---- pg.c ------------------------------------------------------------------------------------ */
 
 /* Send what can be sent, and watch for what the connection waits for. */
 void vd_pg_flush(struct vd_pg *pg);
@@ -58,7 +58,7 @@ void vd_pg_break(struct vd_pg *pg, const char *goal);
 /* "GOAL: WORDS" with libpq's line ends made into "; ". Returns VD_FAILED. */
 enum vd_status vd_pg_words(struct vd_err *err, const char *goal, const char *words);
 
-/* ---- pg_unit.c ---- */
+/* ---- pg_unit.c ------------------------------------------------------------------------------- */
 
 /* Read every result that is there and answer units; the caller looks at 'state' afterwards. */
 void vd_pg_units_read(struct vd_pg *pg);

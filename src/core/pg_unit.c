@@ -49,7 +49,7 @@ struct vd_pg_reply {
     struct step steps[];
 };
 
-/* ---- statements --------------------------------------------------------------------------- */
+/* ---- statements ------------------------------------------------------------------------------ */
 
 static struct statement *statement_of(struct vd_pg *pg, const char *sql)
 {
@@ -97,7 +97,7 @@ static const char *name_of(unsigned serial, char name[NAME_BYTES])
     return name;
 }
 
-/* ---- segments ----------------------------------------------------------------------------- */
+/* ---- segments -------------------------------------------------------------------------------- */
 
 static struct vd_pg_reply *add_segment(struct vd_pg *pg, size_t count)
 {
@@ -150,7 +150,7 @@ void vd_pg_units_fail(struct vd_pg *pg, const struct vd_err *err)
     }
 }
 
-/* ---- sending ------------------------------------------------------------------------------ */
+/* ---- sending --------------------------------------------------------------------------------- */
 
 static enum vd_status check_values(const struct vd_pg_stmt *stmt, struct vd_err *err)
 {
@@ -269,7 +269,7 @@ enum vd_status vd_pg_run(struct vd_pg *pg, const struct vd_pg_stmt *stmts, size_
     return VD_OK;
 }
 
-/* ---- results ------------------------------------------------------------------------------ */
+/* ---- results --------------------------------------------------------------------------------- */
 
 static enum vd_status status_of(const char *sqlstate)
 {
@@ -411,7 +411,7 @@ void vd_pg_units_read(struct vd_pg *pg)
     }
 }
 
-/* ---- the reply ---------------------------------------------------------------------------- */
+/* ---- the reply ------------------------------------------------------------------------------- */
 
 const struct vd_err *vd_pg_reply_err(const struct vd_pg_reply *reply)
 {

@@ -76,7 +76,7 @@ void vd_plugins_free(struct vd_plugins *plugins)
     free(plugins);
 }
 
-/* ---- what is there ------------------------------------------------------------------------- */
+/* ---- what is there --------------------------------------------------------------------------- */
 
 static int compare_names(const void *a, const void *b)
 {

@@ -32,8 +32,7 @@ struct vd_publisher {
     struct vd_metric *sent_metric, *failed_metric, *full_metric, *waiting_metric, *replaced_metric;
 };
 
-/* ---- the producer ------------------------------------------------------------------------------
- */
+/* ---- the producer ---------------------------------------------------------------------------- */
 
 /* On a thread of librdkafka. */
 static void on_events(rd_kafka_t *rk, void *arg)
@@ -133,8 +132,7 @@ static void replace_if_fatal(struct vd_publisher *publisher)
     close_producer(publisher, NULL, NULL);
 }
 
-/* ---- reports -----------------------------------------------------------------------------------
- */
+/* ---- reports --------------------------------------------------------------------------------- */
 
 static void take_reports(struct vd_publisher *publisher, rd_kafka_event_t *event)
 {
@@ -185,8 +183,7 @@ static void turn(struct vd_publisher *publisher)
     replace_if_fatal(publisher);
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 static void on_async_closed(uv_handle_t *handle)
 {

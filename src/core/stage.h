@@ -114,7 +114,7 @@ typedef const struct vd_stage_desc *vd_stage_describe_fn(void);
         return &(descriptor);                                   \
     }
 
-/* ---- the instance ------------------------------------------------------------------------- */
+/* ---- the instance ---------------------------------------------------------------------------- */
 
 VD_API struct vd_log *vd_stage_log(const struct vd_stage *stage);
 VD_API struct vd_loop *vd_stage_loop(const struct vd_stage *stage);
@@ -164,7 +164,7 @@ VD_API void vd_stage_halt(struct vd_stage *stage, const char *format, ...) VD_PR
 /* Bind committed offsets to 'tag' (hex digits); it comes back in vd_assign_tag. */
 VD_API void vd_stage_set_tag(struct vd_stage *stage, const char *tag);
 
-/* ---- assignment --------------------------------------------------------------------------- */
+/* ---- assignment ------------------------------------------------------------------------------ */
 
 VD_API int32_t vd_assign_partition(const struct vd_assign *assign);
 VD_API int64_t vd_assign_committed(const struct vd_assign *assign); /* VD_NO_OFFSET: none */
@@ -175,7 +175,7 @@ VD_API const char *vd_assign_tag(const struct vd_assign *assign); /* "" without 
  * source offset. Answer later if need be; a revoked question is answered without effect. */
 VD_API void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last);
 
-/* ---- batches ------------------------------------------------------------------------------ */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 VD_API size_t vd_batch_input(const struct vd_batch *batch); /* index of the input */
 VD_API size_t vd_batch_count(const struct vd_batch *batch); /* 0 for a source */
@@ -216,7 +216,7 @@ VD_API void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err);
 /* Offer batches to a source again. */
 VD_API void vd_stage_wake(struct vd_stage *stage);
 
-/* ---- outside transactions ------------------------------------------------------------------ */
+/* ---- outside transactions -------------------------------------------------------------------- */
 
 /* Send a record to a plain output. Idempotent producer, retried by the library; it may be lost or
  * doubled by a crash, so send absolute values and reconcile with a table of the topic.

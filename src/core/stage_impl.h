@@ -28,8 +28,7 @@ struct vd_host {
     void *arg;
 };
 
-/* ---- part.c: the partitions that are ours, and their records not yet committed ----------------
- */
+/* ---- part.c: the partitions that are ours, and their records not yet committed --------------- */
 
 struct vd_held {
     struct vd_held *next;
@@ -66,8 +65,7 @@ void vd_part_commit(struct vd_part *part, int64_t offset);
 void vd_part_rewind(struct vd_part *part);
 void vd_part_put_back(struct vd_part *part, struct vd_held *first, size_t count);
 
-/* ---- batch.c -----------------------------------------------------------------------------------
- */
+/* ---- batch.c --------------------------------------------------------------------------------- */
 
 /* The records of one partition in a batch. */
 struct vd_span {
@@ -108,8 +106,7 @@ void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason);
 /* Number the chain, add offsets and metadata: the job is ready to be submitted. */
 void vd_batch_seal(struct vd_batch *batch);
 
-/* ---- the stage ---------------------------------------------------------------------------------
- */
+/* ---- the stage ------------------------------------------------------------------------------- */
 
 enum vd_stage_life {
     VD_LIFE_NEW,      /* start was not called */

@@ -75,8 +75,7 @@ void vd_table_start(struct vd_table *table, int32_t partitions)
     vd_table_sync(table, NULL, NULL);
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 void vd_table_watch(struct vd_table *table, vd_table_change_fn *on_change, void *arg)
 {
@@ -158,8 +157,7 @@ bool vd_table_is_current(const struct vd_table *table)
     return table->is_current;
 }
 
-/* ---- records -----------------------------------------------------------------------------------
- */
+/* ---- records --------------------------------------------------------------------------------- */
 
 static void tell(const struct vd_table *table, const struct vd_record *record)
 {
@@ -293,8 +291,7 @@ void vd_table_reread(struct vd_table *table, int32_t partition)
     }
 }
 
-/* ---- wishes ------------------------------------------------------------------------------------
- */
+/* ---- wishes ---------------------------------------------------------------------------------- */
 
 void vd_table_sync(struct vd_table *table, vd_table_synced_fn *on_synced, void *arg)
 {

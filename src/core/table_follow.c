@@ -36,8 +36,7 @@ struct vd_follower {
     void *arg;
 };
 
-/* ---- errands -----------------------------------------------------------------------------------
- */
+/* ---- errands --------------------------------------------------------------------------------- */
 
 struct ask {
     struct vd_errand errand;
@@ -162,8 +161,7 @@ static void reread(struct vd_follower *follower, struct vd_table *table, int32_t
     vd_errands_submit(follower->errands, &restart->errand);
 }
 
-/* ---- reading -----------------------------------------------------------------------------------
- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 static void take_error(struct vd_follower *follower, struct vd_table *table,
                        const rd_kafka_message_t *message)
@@ -258,8 +256,7 @@ static void on_messages(rd_kafka_t *rk, void *arg)
     (void)uv_async_send(&follower->async); /* fails only on a handle of another type */
 }
 
-/* ---- life --------------------------------------------------------------------------------------
- */
+/* ---- life ------------------------------------------------------------------------------------ */
 
 struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop,
                                     struct vd_log *log, struct vd_metrics *metrics)
@@ -364,8 +361,7 @@ void vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const
     }
 }
 
-/* ---- end ---------------------------------------------------------------------------------------
- */
+/* ---- end ------------------------------------------------------------------------------------- */
 
 static void on_async_closed(uv_handle_t *handle)
 {

@@ -98,8 +98,7 @@ static enum vd_status try_until_decided(struct vd_topics_ask *ask, int64_t deadl
     }
 }
 
-/* ---- on the thread -----------------------------------------------------------------------------
- */
+/* ---- on the thread --------------------------------------------------------------------------- */
 
 struct telling {
     struct vd_topics_run *run;
@@ -147,8 +146,7 @@ static void *run_thread(void *arg)
     return NULL;
 }
 
-/* ---- on the loop -------------------------------------------------------------------------------
- */
+/* ---- on the loop ----------------------------------------------------------------------------- */
 
 static void end_run(struct vd_topics_run *run)
 {

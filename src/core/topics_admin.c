@@ -124,8 +124,7 @@ static rd_kafka_AdminOptions_t *new_options(const struct vd_topics_ask *ask, rd_
     return options;
 }
 
-/* ---- look --------------------------------------------------------------------------------------
- */
+/* ---- look ------------------------------------------------------------------------------------ */
 
 static enum vd_status check_leaders(const rd_kafka_metadata_topic_t *seen, struct vd_err *err)
 {
@@ -168,8 +167,7 @@ static enum vd_status look(struct vd_topics_ask *ask, int timeout_ms, int32_t *b
     return status;
 }
 
-/* ---- create ------------------------------------------------------------------------------------
- */
+/* ---- create ---------------------------------------------------------------------------------- */
 
 static void set_number(rd_kafka_NewTopic_t *new_topic, const char *name, int64_t value)
 {
@@ -290,8 +288,7 @@ static enum vd_status create_missing(struct vd_topics_ask *ask, int timeout_ms,
     return status;
 }
 
-/* ---- compare -----------------------------------------------------------------------------------
- */
+/* ---- compare --------------------------------------------------------------------------------- */
 
 static const char *find_value(const rd_kafka_ConfigResource_t *resource, const char *name)
 {

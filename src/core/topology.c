@@ -35,7 +35,7 @@ const struct vd_opt vd_postgres_opts[] = {
     VD_OPT_END,
 };
 
-/* ---- faults -------------------------------------------------------------------------------- */
+/* ---- faults ---------------------------------------------------------------------------------- */
 
 static bool has_form_fault(const struct vd_load *load, int line)
 {
@@ -263,8 +263,7 @@ void vd_load_section(struct vd_load *load, const char *section, const struct vd_
     vd_load_required(load, section, opts, context);
 }
 
-/* ---- the engine's own sections -----------------------------------------------------------------
- */
+/* ---- the engine's own sections --------------------------------------------------------------- */
 
 /* A fault of a section's value that no option table could find: at the option that it names first.
  */
@@ -396,8 +395,7 @@ static void check_sections(struct vd_load *load)
     }
 }
 
-/* ---- the whole
- * ----------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* The file, then what the command line changes in it, then the environment. */
 static void read_file(struct vd_load *load)

@@ -151,8 +151,7 @@ static void add_options(const struct vd_opt *opts, enum vd_describe_form form, s
     }
 }
 
-/* ---- ports -------------------------------------------------------------------------------------
- */
+/* ---- ports ----------------------------------------------------------------------------------- */
 
 /* What a port's flags promise, in words: "optional, chained". */
 static void add_flags(unsigned flags, struct vd_buf *out)
@@ -252,8 +251,7 @@ void vd_describe_stage(const struct vd_stage_desc *desc, enum vd_describe_form f
     add_options(desc->opts, form, out);
 }
 
-/* ---- the engine --------------------------------------------------------------------------------
- */
+/* ---- the engine ------------------------------------------------------------------------------ */
 
 void vd_describe_engine(enum vd_describe_form form, struct vd_buf *out)
 {
@@ -292,8 +290,7 @@ void vd_describe_engine(enum vd_describe_form form, struct vd_buf *out)
     }
 }
 
-/* ---- lists -------------------------------------------------------------------------------------
- */
+/* ---- lists ----------------------------------------------------------------------------------- */
 
 void vd_describe_list(struct vd_plugins *plugins, struct vd_buf *out)
 {

@@ -42,7 +42,7 @@ struct vd_load {
     size_t doubtful_count;
 };
 
-/* ---- topology.c ---------------------------------------------------------------------------- */
+/* ---- topology.c ------------------------------------------------------------------------------ */
 
 /* Add a fault at the key or at the value of an entry; 'at' may be a header, or NULL for the file.
  */

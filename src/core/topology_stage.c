@@ -55,8 +55,7 @@ static struct vd_topic_conf **topics_of(const struct vd_stage_conf *conf, enum v
     return topics[kind];
 }
 
-/* ---- the module
- * ---------------------------------------------------------------------------------- */
+/* ---- the module ------------------------------------------------------------------------------ */
 
 /* A stage's option may not hide one of the engine's. */
 static enum vd_status check_shadows(const struct vd_stage_desc *desc, struct vd_err *err)
@@ -98,8 +97,7 @@ static void load_module(struct stage_load *stage)
     vd_load_defaults(desc->opts, stage->state);
 }
 
-/* ---- keys
- * -------------------------------------------------------------------------------------------- */
+/* ---- keys ------------------------------------------------------------------------------------ */
 
 /* Whether the key names a port, of which kind, and where its name begins. */
 static bool is_port_key(const char *key, enum vd_use_kind *kind, const char **port)
@@ -197,8 +195,7 @@ static void load_key(struct stage_load *stage, const struct vd_ini_entry *entry)
     }
 }
 
-/* ---- what is missing, what does not fit
- * ------------------------------------------------------------- */
+/* ---- what is missing, what does not fit ------------------------------------------------------ */
 
 static void check_missing_ports(struct stage_load *stage)
 {
@@ -295,8 +292,7 @@ static void check_stage(struct stage_load *stage)
     vd_load_fault_value(load, at, "stage \"%s\": %s", conf->name, err.msg);
 }
 
-/* ---- the section
- * -------------------------------------------------------------------------------------- */
+/* ---- the section ----------------------------------------------------------------------------- */
 
 static void load_engine_options(struct stage_load *stage, const char *context)
 {

@@ -193,8 +193,7 @@ static void check_unused(struct vd_load *load, const struct vd_topic_conf *topic
                   topic->name);
 }
 
-/* ---- what fits together ------------------------------------------------------------------------
- */
+/* ---- what fits together ---------------------------------------------------------------------- */
 
 static const struct vd_ini_entry *port_entry(const struct vd_load *load,
                                              const struct vd_stage_conf *conf, const char *kind,

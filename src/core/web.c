@@ -52,7 +52,7 @@ const struct vd_opt vd_web_opts[] = {
     VD_OPT_END,
 };
 
-/* --- configuration --- */
+/* ---- configuration --------------------------------------------------------------------------- */
 
 /* Split 'listen' into address and port.
  * Fails: VD_INVALID for another form, TLS, or an address that is not this machine's own. */
@@ -141,7 +141,7 @@ enum vd_status vd_web_check(const struct vd_web_conf *conf, struct vd_err *err)
     return VD_OK;
 }
 
-/* --- what is served --- */
+/* ---- what is served -------------------------------------------------------------------------- */
 
 static enum vd_status add_route(struct vd_web *web, const char *method, const char *path,
                                 struct vd_web_route **route, struct vd_err *err)
@@ -211,7 +211,7 @@ static void free_routes(struct vd_web *web)
     free(web->routes);
 }
 
-/* --- start and end --- */
+/* ---- start and end --------------------------------------------------------------------------- */
 
 static void on_tick(void *arg)
 {

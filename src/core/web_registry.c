@@ -105,7 +105,7 @@ void vd_web_registry_fini(struct vd_web_registry *registry)
     pthread_mutex_destroy(&registry->lock);
 }
 
-/* --- admission --- */
+/* ---- admission ------------------------------------------------------------------------------- */
 
 static size_t count_address(const struct vd_web_registry *registry, const char *address)
 {
@@ -247,7 +247,7 @@ void vd_web_client_evict(struct vd_web_registry *registry, struct vd_web_client 
     vd_web_client_wake(registry, client);
 }
 
-/* --- what the client says --- */
+/* ---- what the client says -------------------------------------------------------------------- */
 
 static void forget_unacked(struct vd_web_client *client)
 {
@@ -324,7 +324,7 @@ bool vd_web_client_may_talk(struct vd_web_client *client)
     return client->messages >= 0;
 }
 
-/* --- what the client gets --- */
+/* ---- what the client gets -------------------------------------------------------------------- */
 
 /* A lone larger picture may pass, or a client could never get one. */
 static bool has_credit(const struct vd_web_registry *registry, const struct vd_web_client *client,
@@ -453,7 +453,7 @@ bool vd_web_client_has_more(const struct vd_web_client *client)
     return client->needs_hello || is_behind(client) || client->beat != client->socket->beats;
 }
 
-/* --- housekeeping --- */
+/* ---- housekeeping ---------------------------------------------------------------------------- */
 
 static void tick_client(struct vd_web_registry *registry, struct vd_web_client *client,
                         int64_t now_ms)

@@ -209,7 +209,7 @@ const char *vd_web_reason_text(enum vd_web_reason reason);
 /* Housekeeping every VD_WEB_TICK_MS: rates and resyncs that are due, acks that are not. */
 void vd_web_registry_tick(struct vd_web_registry *registry);
 
-/* --- writers (web_writer.c); these take the lock themselves --- */
+/* ---- writers (web_writer.c); these take the lock themselves ---------------------------------- */
 
 /* Start conf->writers of them.
  * Fails: VD_FAILED if the system has no more threads. */

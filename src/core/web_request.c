@@ -60,7 +60,7 @@ static void call_free(struct web_call *call)
 
 VD_AUTO_KIND(call, struct web_call *, call_free)
 
-/* --- on the loop --- */
+/* ---- on the loop ----------------------------------------------------------------------------- */
 
 void vd_web_call_release(void *call)
 {
@@ -104,7 +104,7 @@ void vd_web_calls_cancel(struct vd_web *web)
     pthread_mutex_unlock(&web->lock);
 }
 
-/* --- on the connection's thread --- */
+/* ---- on the connection's thread -------------------------------------------------------------- */
 
 /* Wait for the loop. True: 'call' is ours again and answered; false: it is the loop's for good. */
 static bool wait_for_loop(struct vd_web *web, struct web_call *call)

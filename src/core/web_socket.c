@@ -21,7 +21,7 @@ struct web_text {
     char text[];
 };
 
-/* --- for stages, on the loop --- */
+/* ---- for stages, on the loop ----------------------------------------------------------------- */
 
 enum vd_status vd_web_socket_new(struct vd_web *web, const char *path, const char *subprotocol,
                                  const struct vd_web_socket_events *events,
@@ -209,7 +209,7 @@ void vd_web_text_run(void *arg, void *item)
     vd_web_unlock(&web->registry);
 }
 
-/* --- for civetweb, on the connection's thread --- */
+/* ---- for civetweb, on the connection's thread ------------------------------------------------ */
 
 static int refuse(struct mg_connection *conn, enum vd_web_reason reason)
 {
