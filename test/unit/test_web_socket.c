@@ -259,6 +259,25 @@ TEST(resync_brings_the_full_picture_once_in_2_seconds)
     rig_close(&rig);
 }
 
+TEST(a_new_client_hears_the_last_heartbeat)
+{
+    struct rig rig;
+    struct ws first, second;
+
+    rig_open(&rig, NULL, rig_add_socket);
+    ws_open_at_1(&first, &rig);
+    rig_do(&rig, rig_beat, "beat");
+    ws_assert_reads(&first, "beat");
+    assert_int_equal(ws_open(&second, &rig, NULL), 101);
+    ws_assert_reads(&second, "hello");
+    ws_assert_reads(&second, "full 1");
+    ws_assert_reads(&second, "beat"); /* what the picture says of its time may be old */
+    ws_assert_reads_nothing(&first);
+    ws_close(&first);
+    ws_close(&second);
+    rig_close(&rig);
+}
+
 TEST(a_rate_spaces_pictures_out_and_beats_still_come)
 {
     struct rig rig;
@@ -422,7 +441,8 @@ TEST(a_header_of_2_GiB_harms_nobody)
     rig_close(&rig);
 }
 
-RUN_TESTS(cmocka_unit_test(handshakes_are_accepted_or_refused),
+RUN_TESTS(cmocka_unit_test(a_new_client_hears_the_last_heartbeat),
+          cmocka_unit_test(handshakes_are_accepted_or_refused),
           cmocka_unit_test(requests_that_are_no_handshake_are_refused),
           cmocka_unit_test(a_client_gets_hello_then_the_full_picture_then_deltas),
           cmocka_unit_test(a_client_waits_for_the_first_hello),
