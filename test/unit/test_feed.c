@@ -1,6 +1,7 @@
 /* Records of the published topics on their way into the picture. */
 #include "dashboard/feed.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "test.h"
@@ -163,7 +164,29 @@ TEST(time_ahead_of_the_clock_is_held_back)
     picture_fini(&picture);
 }
 
-RUN_TESTS(cmocka_unit_test(each_topic_fills_its_table),
+TEST(what_is_read_back_in_any_order_leaves_the_latest_times)
+{
+    static const int64_t times[] = {NOW_MS - 5000, NOW_MS - 1000, NOW_MS - 9000};
+    struct picture picture;
+    struct vd_err err = {0};
+
+    picture_init(&picture, "e1", 100);
+    for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
+        char value[64];
+        struct vd_record record = {.value = value, .timestamp_ms = times[i]};
+
+        record.value_len = (size_t)snprintf(value, sizeof(value),
+                                            "{\"state\":\"S%zu\",\"count\":5,\"sequence\":5}", i);
+        assert_int_equal(feed_take(&picture, FEED_STATE, &record, times[i], &err), VD_OK);
+    }
+    assert_true(picture.about.as_of_ms == NOW_MS - 1000);
+    assert_true(picture.about.changed_ms == NOW_MS - 1000);
+    assert_true(picture.about.received_ms == NOW_MS - 1000);
+    picture_fini(&picture);
+}
+
+RUN_TESTS(cmocka_unit_test(what_is_read_back_in_any_order_leaves_the_latest_times),
+          cmocka_unit_test(each_topic_fills_its_table),
           cmocka_unit_test(candidate_is_named_before_any_vote),
           cmocka_unit_test(stale_total_does_not_move_the_times),
           cmocka_unit_test(tombstone_is_ignored),

@@ -114,6 +114,15 @@ static enum wire_source find_source(void *arg)
     return vd_wall_ms() - about->changed_ms < dashboard->quiet_ms ? WIRE_ALIVE : WIRE_QUIET;
 }
 
+/* When a record was news: what is read back after a start was so when it was written. */
+static int64_t news_ms(const struct watch *watch, const struct vd_record *record)
+{
+    int64_t now_ms = vd_wall_ms();
+    bool is_old = !vd_table_is_current(watch->table) && record->timestamp_ms > 0;
+
+    return is_old && record->timestamp_ms < now_ms ? record->timestamp_ms : now_ms;
+}
+
 static void on_record(void *arg, const struct vd_record *record)
 {
     struct watch *watch = arg;
@@ -121,7 +130,8 @@ static void on_record(void *arg, const struct vd_record *record)
     struct vd_err err = {0};
 
     vd_metric_add(dashboard->records, 1);
-    if (feed_take(&dashboard->picture, watch->source, record, vd_wall_ms(), &err) != VD_OK) {
+    if (feed_take(&dashboard->picture, watch->source, record, news_ms(watch, record), &err) !=
+        VD_OK) {
         vd_metric_add(dashboard->invalid, 1);
         vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
                  dashboard_tables[watch->source].name, err.msg);

@@ -90,17 +90,21 @@ static void take_texts(struct picture *picture, enum picture_table table, uint32
     }
 }
 
+static void move_on(int64_t *time_ms, int64_t to_ms)
+{
+    *time_ms = to_ms > *time_ms ? to_ms : *time_ms;
+}
+
 static enum vd_status take_total(struct picture *picture, enum picture_table table, uint32_t row,
                                  int64_t total, int64_t sequence, const struct vd_record *record,
-                                 int64_t now_ms)
+                                 int64_t news_ms)
 {
     struct picture_about *about = &picture->about;
-    int64_t at_ms = record->timestamp_ms < now_ms ? record->timestamp_ms : now_ms;
 
-    about->received_ms = now_ms;
+    move_on(&about->received_ms, news_ms);
     if (picture_count(picture, table, row, total, sequence)) {
-        about->changed_ms = now_ms;
-        about->as_of_ms = at_ms > about->as_of_ms ? at_ms : about->as_of_ms;
+        move_on(&about->changed_ms, news_ms);
+        move_on(&about->as_of_ms, record->timestamp_ms < news_ms ? record->timestamp_ms : news_ms);
     }
     return VD_OK;
 }
@@ -129,7 +133,7 @@ static enum vd_status get_key(const cJSON *json, enum feed_source source, struct
 }
 
 enum vd_status feed_take(struct picture *picture, enum feed_source source,
-                         const struct vd_record *record, int64_t now_ms, struct vd_err *err)
+                         const struct vd_record *record, int64_t news_ms, struct vd_err *err)
 {
     const struct feed_form *form = &forms[source];
     VD_AUTO(buf) struct vd_buf key = {0};
@@ -162,5 +166,5 @@ enum vd_status feed_take(struct picture *picture, enum feed_source source,
     take_texts(picture, form->table, row, json);
     return form->total == NULL
                ? VD_OK
-               : take_total(picture, form->table, row, total, sequence, record, now_ms);
+               : take_total(picture, form->table, row, total, sequence, record, news_ms);
 }

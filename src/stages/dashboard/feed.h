@@ -24,10 +24,11 @@ enum feed_source {
 /* The group of a record whose field is null or missing (Spark leaves such a member out). */
 #define FEED_UNKNOWN "unknown"
 
-/* Take one record into the picture. 'now_ms' is the wall clock. A tombstone is ignored: totals are
- * never deleted. Fails: VD_INVALID if the record is not of the topic's form; nothing changed. */
+/* Take one record into the picture. 'news_ms' is when it was news: the wall clock's time, or for
+ * what is read back after a start the time it was written. A tombstone is ignored: totals are never
+ * deleted. Fails: VD_INVALID if the record is not of the topic's form; nothing changed. */
 enum vd_status feed_take(struct picture *picture, enum feed_source source,
-                         const struct vd_record *record, int64_t now_ms,
+                         const struct vd_record *record, int64_t news_ms,
                          struct vd_err *err) VD_MUST_CHECK;
 
 #endif
