@@ -10,6 +10,7 @@
 #define ECHO_MS 10000  /* our own META must have come back by then */
 #define CHECK_MS 60000 /* between two checks of the sums */
 #define PUBLISH_MAX 64 /* of one group in one round, and more where more wait */
+#define PUBLISH_ALL (SIZE_MAX / 2)
 
 static const struct vd_opt aggregation_opts[] = {
     VD_OPT(struct aggregation, publish_ms, .def = "100", .min = 20, .max = 5000,
@@ -306,18 +307,16 @@ static void check_parts(struct aggregation *aggregation, int64_t now_ms)
     }
 }
 
-static void on_publish(void *arg)
+/* One round over all groups, with at most 'max' results of each. */
+static void publish_round(struct aggregation *aggregation, size_t max)
 {
-    struct aggregation *aggregation = arg;
     struct vd_stage *stage = aggregation->stage;
-    int64_t now_ms = vd_loop_now_ms(vd_stage_loop(stage));
-    struct agg_round round = {.now_ms = now_ms, .max = PUBLISH_MAX};
+    struct agg_round round = {.now_ms = vd_loop_now_ms(vd_stage_loop(stage)), .max = max};
 
-    vd_timer_start(aggregation->publish, aggregation->publish_ms);
     if (!vd_table_is_current(vd_stage_table(stage, PORT_PARTIALS))) {
         return;
     }
-    check_parts(aggregation, now_ms);
+    check_parts(aggregation, round.now_ms);
     for (size_t group = 0; group < AGG_GROUP_COUNT; group++) {
         struct vd_table *shown = vd_stage_table(stage, PORT_FIRST_GROUP + group);
 
@@ -327,6 +326,21 @@ static void on_publish(void *arg)
             (void)agg_merge_publish(aggregation->merge, group, &round, publish_one, aggregation);
         }
     }
+}
+
+static void on_publish(void *arg)
+{
+    struct aggregation *aggregation = arg;
+
+    vd_timer_start(aggregation->publish, aggregation->publish_ms);
+    publish_round(aggregation, PUBLISH_MAX);
+}
+
+/* Say all that is known before we go: nobody may come for a while. */
+static void aggregation_drain(struct vd_stage *stage, void *state)
+{
+    (void)stage;
+    publish_round(state, PUBLISH_ALL);
 }
 
 static void on_shown(void *arg, const struct vd_record *record)
@@ -422,6 +436,7 @@ static const struct vd_stage_desc aggregation_desc = {
     .committed = aggregation_committed,
     .rewound = aggregation_rewound,
     .revoke = agg_takeover_revoke,
+    .drain = aggregation_drain,
     .stop = aggregation_stop,
 };
 VD_STAGE_EXPORT(aggregation_desc)
