@@ -60,8 +60,10 @@ const struct vd_ini_entry *vd_ini_find(const struct vd_ini *ini, const char *sec
 void vd_ini_fini(struct vd_ini *ini);
 
 /* Substitute ${NAME} and ${NAME:-default} (used where NAME is unset or empty) inside one value; $$
- * is a dollar sign. Owns: *out is the caller's. Fails: VD_INVALID for an unset NAME without
- * default, or bad form, or a result over VD_INI_VALUE_BYTES_MAX. */
+ * is a dollar sign.
+ * Owns:  *out is the caller's.
+ * Fails: VD_INVALID for an unset NAME without default, or bad form, or a result over
+ *        VD_INI_VALUE_BYTES_MAX. */
 enum vd_status vd_ini_expand(const char *value, char **out, struct vd_err *err) VD_MUST_CHECK;
 
 #endif

@@ -265,10 +265,10 @@ struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *
     kafka->node = vd_strdup(node);
     kafka->log = log;
     kafka->errors = vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_errors_total", NULL,
-                                  "Errors that Kafka clients reported and recovered from.");
+                                  "errors that Kafka clients reported and recovered from");
     kafka->lines_held_back =
         vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_log_lines_held_back_total", NULL,
-                      "Log lines of Kafka clients left out because they repeated themselves.");
+                      "log lines of Kafka clients left out because they repeated themselves");
     pthread_mutex_init(&kafka->lock, NULL);
     return kafka;
 }

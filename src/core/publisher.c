@@ -252,17 +252,17 @@ struct vd_publisher *vd_publisher_new(struct vd_kafka *kafka, struct vd_loop *lo
     publisher->log = log;
     publisher->deadline = vd_timer_new(loop, on_deadline, publisher);
     publisher->sent_metric = vd_metric_get(metrics, VD_COUNTER, "votingd_published_total", NULL,
-                                           "Published records that brokers acknowledged.");
+                                           "published records that brokers acknowledged");
     publisher->failed_metric =
         vd_metric_get(metrics, VD_COUNTER, "votingd_publish_failed_total", NULL,
-                      "Published records that were not acknowledged in time.");
+                      "published records that were not acknowledged in time");
     publisher->full_metric = vd_metric_get(metrics, VD_COUNTER, "votingd_publish_full_total", NULL,
-                                           "Records not taken because the queue was full.");
+                                           "records not taken because the queue was full");
     publisher->waiting_metric = vd_metric_get(metrics, VD_GAUGE, "votingd_publish_waiting", NULL,
-                                              "Published records not yet acknowledged.");
+                                              "published records not yet acknowledged");
     publisher->replaced_metric =
         vd_metric_get(metrics, VD_COUNTER, "votingd_publisher_replaced_total", NULL,
-                      "Times the publishing producer was replaced after a fatal error.");
+                      "times the publishing producer was replaced after a fatal error");
     error = uv_async_init(&loop->uv, &publisher->async, on_async);
     assert(error == 0); /* no descriptors left at the start: nothing else would work either */
     (void)error;

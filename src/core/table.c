@@ -28,16 +28,16 @@ struct vd_table *vd_table_new(struct vd_follower *follower, const char *topic,
 
     table->follower = follower;
     table->topic = vd_strdup(topic);
-    table->rows_metric = vd_metric_get(metrics, VD_GAUGE, "votingd_table_rows", labels,
-                                       "Rows of a table in memory.");
+    table->rows_metric =
+        vd_metric_get(metrics, VD_GAUGE, "votingd_table_rows", labels, "rows of a table in memory");
     table->bytes_metric = vd_metric_get(metrics, VD_GAUGE, "votingd_table_bytes", labels,
-                                        "Bytes of keys and values of a table in memory.");
+                                        "bytes of keys and values of a table in memory");
     table->records = vd_metric_get(metrics, VD_COUNTER, "votingd_table_records_total", labels,
-                                   "Records of a table's topic that were read.");
+                                   "records of a table's topic that were read");
     table->keyless = vd_metric_get(metrics, VD_COUNTER, "votingd_table_keyless_total", labels,
-                                   "Records of a table's topic left out for want of a key.");
+                                   "records of a table's topic left out for want of a key");
     table->rereads = vd_metric_get(metrics, VD_COUNTER, "votingd_table_rereads_total", labels,
-                                   "Partitions of a table read anew because offsets were gone.");
+                                   "partitions of a table read anew because offsets were gone");
     free(labels);
     return table;
 }

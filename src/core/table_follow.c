@@ -269,7 +269,7 @@ struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop
     follower->log = log;
     follower->metrics = metrics;
     follower->errors = vd_metric_get(metrics, VD_COUNTER, "votingd_table_errors_total", NULL,
-                                     "Errors of the consumer behind the tables.");
+                                     "errors of the consumer behind the tables");
     error = uv_async_init(&loop->uv, &follower->async, on_async);
     assert(error == 0); /* no descriptors left at the start: nothing else would work either */
     (void)error;

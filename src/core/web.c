@@ -231,13 +231,13 @@ static void init_metrics(struct vd_web *web, struct vd_metrics *metrics)
 
         web->answers[hundreds] =
             vd_metric_get(metrics, VD_COUNTER, "votingd_http_answers_total", label,
-                          "Answers of the HTTP server, by hundreds of their status.");
+                          "answers of the HTTP server, by hundreds of their status");
     }
     web->answers[0] = web->answers[5];
     web->late = vd_metric_get(metrics, VD_COUNTER, "votingd_http_late_total", NULL,
-                              "Requests that the loop did not answer in time.");
+                              "requests that the loop did not answer in time");
     web->busy = vd_metric_get(metrics, VD_COUNTER, "votingd_http_queue_full_total", NULL,
-                              "Requests and messages refused because too many waited.");
+                              "requests and messages refused because too many waited");
 }
 
 struct vd_web *vd_web_new(struct vd_loop *loop, const struct vd_web_conf *conf, struct vd_log *log,

@@ -50,29 +50,29 @@ int64_t vd_web_now_ms(void)
 static void init_metrics(struct vd_web_registry *registry, struct vd_metrics *metrics)
 {
     registry->sockets = vd_metric_get(metrics, VD_GAUGE, "votingd_websocket_clients", NULL,
-                                      "Websockets that are open.");
+                                      "websockets that are open");
     registry->frames = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_frames_total", NULL,
-                                     "Frames sent to websockets.");
+                                     "frames sent to websockets");
     registry->bytes = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_bytes_total", NULL,
-                                    "Bytes sent to websockets.");
+                                    "bytes sent to websockets");
     registry->skipped =
         vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_skipped_pictures_total", NULL,
-                      "Pictures that a client never got because a newer one was there.");
+                      "pictures that a client never got because a newer one was there");
     registry->fulls = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_snapshots_total", NULL,
-                                    "Full pictures that were built for websockets.");
+                                    "full pictures that were built for websockets");
     registry->age = vd_metric_get(metrics, VD_HISTOGRAM, "votingd_websocket_age_seconds", NULL,
-                                  "Time from sending a picture to its acknowledgement.");
+                                  "time from sending a picture to its acknowledgement");
     registry->spares = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_stuck_writers_total",
-                                     NULL, "Writers that a slow client held up.");
+                                     NULL, "writers that a slow client held up");
     for (int reason = VD_WEB_SLOW_WRITE; reason < VD_WEB_REASONS; reason++) {
         VD_AUTO(mem) char *label = vd_format("reason=\"%s\"", reason_words[reason].label);
 
         registry->reasons[reason] =
             reason < VD_WEB_EVICTIONS
                 ? vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_evictions_total", label,
-                                "Websockets that the server closed.")
+                                "websockets that the server closed")
                 : vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_refusals_total", label,
-                                "Websockets that were refused before the handshake.");
+                                "websockets that were refused before the handshake");
     }
 }
 
