@@ -76,6 +76,9 @@ void vd_rebalance_drop(struct vd_stage *stage)
         struct vd_part *part = stage->parts[i];
 
         part->is_owned = false;
+        if (part->lag != NULL) {
+            vd_metric_set(part->lag, 0); /* its new owner shows it */
+        }
         if (stage->desc->revoke != NULL && part->input == 0) {
             stage->desc->revoke(stage, stage->state, part->partition);
         }

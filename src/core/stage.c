@@ -73,7 +73,7 @@ static void open_metrics(struct vd_stage *stage)
                                               "records read and not yet committed");
     stage->metrics.pauses = vd_stage_metric(stage, VD_COUNTER, "pauses_total", NULL,
                                             "times that buffer.records was reached");
-    stage->metrics.recycled = vd_stage_metric(stage, VD_GAUGE, "producer_recycled", NULL,
+    stage->metrics.recycled = vd_stage_metric(stage, VD_COUNTER, "producer_recycled_total", NULL,
                                               "times the producer was replaced after a doubt");
 }
 
@@ -291,26 +291,34 @@ void vd_stage_drain(struct vd_stage *stage, void (*stopped)(void *arg), void *ar
     vd_stage_continue_drain(stage);
 }
 
+static struct vd_metric *lag_metric(struct vd_stage *stage, const struct vd_part *part)
+{
+    VD_AUTO(mem)
+    char *labels = vd_format("topic=\"%s\",partition=\"%d\"",
+                             stage->conf->inputs[part->input]->name, part->partition);
+
+    return vd_stage_metric(stage, VD_GAUGE, "consumer_lag", labels,
+                           "offsets of the partition that are not yet committed, transaction "
+                           "markers included; 0 where it is another node's");
+}
+
 /* Consumer lag: what the broker has beyond what was committed, from the library's last answers. */
 static void update_lag(struct vd_stage *stage)
 {
     for (size_t i = 0; i < stage->part_count; i++) {
-        const struct vd_part *part = stage->parts[i];
+        struct vd_part *part = stage->parts[i];
         const char *topic = stage->conf->inputs[part->input]->name;
         int64_t low = 0;
         int64_t high = 0;
-        char labels[320];
 
         if (rd_kafka_get_watermark_offsets(vd_consumer_handle(stage->consumer), topic,
                                            part->partition, &low,
-                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+                                           &high) != RD_KAFKA_RESP_ERR_NO_ERROR ||
+            high < 0) { /* nothing was fetched yet */
             continue;
         }
-        (void)snprintf(labels, sizeof(labels), "topic=\"%s\",partition=\"%d\"", topic,
-                       part->partition); /* a topic has at most 249 characters */
-        vd_metric_set(vd_stage_metric(stage, VD_GAUGE, "consumer_lag", labels,
-                                      "records of the partition that are not yet committed"),
-                      high - part->next_offset + (int64_t)part->held_count);
+        part->lag = part->lag != NULL ? part->lag : lag_metric(stage, part);
+        vd_metric_set(part->lag, high - part->next_offset + (int64_t)part->held_count);
     }
 }
 

@@ -50,6 +50,7 @@ struct vd_part {
     struct vd_held *cursor;      /* the first that no batch has; NULL: none */
     size_t waiting;              /* from cursor on */
     size_t held_count;
+    struct vd_metric *lag; /* NULL: not shown yet */
 };
 
 struct vd_part *vd_part_new(size_t input, int32_t partition, int64_t next_offset, int64_t last);
