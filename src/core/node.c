@@ -19,6 +19,7 @@
 #define ARENAS 2
 #define PUBLISHER_FLUSH_MS 2000
 #define CONNECT_TIMEOUT_MS 10000
+#define SLOW_START_MS 5000 /* a stage that is not ready by then says why */
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
@@ -139,11 +140,28 @@ static void on_fenced(void *arg, const char *stage, const char *reason)
 
 /* ---- the start ---------------------------------------------------------------------------- */
 
+/* A stage does not log what is usual at a start, such as that it connects: if it lasts, it is not.
+ */
+static void report_slow_start(struct vd_node *node)
+{
+    for (size_t i = 0; i < node->stage_count; i++) {
+        const struct vd_stage *stage = node->stages[i];
+
+        if (!stage->was_ready && stage->trouble[0] != '\0') {
+            vd_warn(node->log, "stage \"%s\" is not ready: %s", stage->conf->name, stage->trouble);
+        }
+    }
+}
+
 static void on_tick(void *arg)
 {
     struct vd_node *node = arg;
     int64_t now_ms = vd_loop_now_ms(&node->loop);
 
+    if (node->start_told_ms != 0 && now_ms >= node->start_told_ms) {
+        node->start_told_ms = 0;
+        report_slow_start(node);
+    }
     vd_metric_observe(node->loop_lag, (double)(now_ms - node->tick_due_ms) / 1000.0);
     for (size_t i = 0; i < node->stage_count; i++) {
         vd_stage_tick(node->stages[i]);
@@ -156,8 +174,9 @@ static void on_topics_waiting(void *arg, const struct vd_err *err)
 {
     struct vd_node *node = arg;
 
-    (void)snprintf(node->waiting_for, sizeof(node->waiting_for), "%s", err->msg);
-    vd_warn(node->log, "waiting for Kafka: %s", err->msg);
+    (void)snprintf(node->waiting_for, sizeof(node->waiting_for), "waiting for Kafka: %s",
+                   err->msg); /* cut to fit */
+    vd_warn(node->log, "%s", node->waiting_for);
 }
 
 static void on_topics_done(void *arg, const struct vd_err *failure)
@@ -244,6 +263,7 @@ static void start(struct vd_node *node)
     struct vd_err err = {0};
 
     node->tick_due_ms = vd_loop_now_ms(&node->loop) + TICK_MS;
+    node->start_told_ms = vd_loop_now_ms(&node->loop) + SLOW_START_MS;
     vd_timer_start(node->tick, TICK_MS);
     if (vd_node_open_routes(node, &err) != VD_OK || open_stages(node, &err) != VD_OK ||
         vd_web_start(node->host.web, &err) != VD_OK) {
@@ -294,7 +314,7 @@ int vd_node_run(struct vd_topology *topology)
     return exit_code;
 }
 
-enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err *err)
+static enum vd_status check_kafka(struct vd_topology *topology, struct vd_err *err)
 {
     struct vd_log *log = vd_log_new("check");
     struct vd_loop loop;
@@ -311,8 +331,24 @@ enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err
     vd_loop_fini(&loop);
     vd_metrics_free(metrics);
     vd_log_free(log);
-    if (status != VD_OK) {
-        return status;
+    return status;
+}
+
+enum vd_status vd_node_check_connect(struct vd_topology *topology, struct vd_err *err)
+{
+    const char *conninfo = topology->postgres.conninfo;
+    struct vd_err kafka_err = {0};
+    struct vd_err pg_err = {0};
+    enum vd_status kafka = check_kafka(topology, &kafka_err);
+    enum vd_status pg = VD_OK; /* both are asked, so that one run tells all */
+
+    if (conninfo[0] != '\0') {
+        pg = vd_pg_check_server(conninfo, CONNECT_TIMEOUT_MS, &pg_err);
     }
-    return vd_pg_check_server(topology->postgres.conninfo, CONNECT_TIMEOUT_MS, err);
+    if (kafka == VD_OK && pg == VD_OK) {
+        return VD_OK;
+    }
+    return vd_fail(err, kafka == VD_INVALID || pg == VD_INVALID ? VD_INVALID : VD_FAILED, "%s%s%s",
+                   kafka != VD_OK ? kafka_err.msg : "", kafka != VD_OK && pg != VD_OK ? "; " : "",
+                   pg != VD_OK ? pg_err.msg : "");
 }

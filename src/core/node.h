@@ -10,7 +10,8 @@ struct vd_node;
  * once. Returns: the exit code of the process (see vd_exit). */
 int vd_node_run(struct vd_topology *topology);
 
-/* Ask broker and database, create nothing: --check --connect. Errors go to standard error. */
+/* Ask the broker and, if [postgres] names one, the database; create nothing: --check --connect.
+ * Fails: with what is wrong with either, or both. */
 enum vd_status vd_node_check_connect(struct vd_topology *topology,
                                      struct vd_err *err) VD_MUST_CHECK;
 

@@ -33,16 +33,22 @@ static void on_readyz(void *arg, const struct vd_web_request *request,
     bool is_ready = node->has_topics && !node->is_draining;
 
     for (size_t i = 0; i < node->stage_count; i++) {
+        const struct vd_stage *stage = node->stages[i];
         const char *reason = "";
-        bool is_stage_ready = vd_stage_is_ready(node->stages[i], &reason);
+        bool is_stage_ready = vd_stage_is_ready(stage, &reason);
+        char both[2 * VD_ERR_MSG_BYTES + 64];
 
-        if (node->waiting_for[0] != '\0' && node->stages[i]->life == VD_LIFE_STARTED) {
-            reason = node->waiting_for;
+        if (node->waiting_for[0] != '\0' && stage->life == VD_LIFE_STARTED) {
+            bool has_trouble = stage->trouble[0] != '\0';
+
+            (void)snprintf(both, sizeof(both), "%s%s%s", node->waiting_for, has_trouble ? "; " : "",
+                           stage->trouble); /* fits */
+            reason = both;
         }
         if (i > 0) {
             vd_buf_add_char(&stages, ',');
         }
-        add_stage(&stages, node->stages[i]->conf->name, is_stage_ready, reason);
+        add_stage(&stages, stage->conf->name, is_stage_ready, reason);
         is_ready = is_ready && is_stage_ready;
     }
     response->status = is_ready ? 200 : 503;

@@ -17,10 +17,11 @@ struct vd_node {
     size_t stages_running; /* started and not yet stopped */
     uv_signal_t sigint, sigterm;
     struct vd_timer *tick;
-    int64_t tick_due_ms; /* when the tick should have run: the loop's lag */
-    bool has_topics;     /* found or made */
+    int64_t tick_due_ms;   /* when the tick should have run: the loop's lag */
+    int64_t start_told_ms; /* when a start that lasts is told; 0: it was */
+    bool has_topics;       /* found or made */
     bool is_draining;
-    char waiting_for[VD_ERR_MSG_BYTES]; /* why the topics are not there yet; "": nothing */
+    char waiting_for[VD_ERR_MSG_BYTES + 32]; /* why the topics are not there yet; "": nothing */
     int exit_code;
     struct vd_metric *loop_lag, *resident, *cpu;
 };
