@@ -180,7 +180,7 @@ enum vd_status vd_web_route(struct vd_web *web, const char *method, const char *
 }
 
 enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
-                           const void *bytes, size_t len, struct vd_err *err)
+                           const struct vd_buf *bytes, struct vd_err *err)
 {
     static const struct vd_hash_key key = {0, 0}; /* it tells versions apart, nothing more */
     struct vd_web_route *file;
@@ -190,10 +190,10 @@ enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *con
         return status;
     }
     file->content_type = vd_strdup(content_type);
-    vd_buf_add(&file->plain, bytes, len);
+    vd_buf_add(&file->plain, bytes->data, bytes->len);
     vd_web_gzip(&file->plain, GZIP_LEVEL_FILE, &file->gzip);
     (void)snprintf(file->etag, sizeof(file->etag), "%016llx",
-                   (unsigned long long)vd_siphash(&key, bytes, len));
+                   (unsigned long long)vd_siphash(&key, bytes->data, bytes->len));
     return VD_OK;
 }
 

@@ -45,10 +45,10 @@ VD_API enum vd_status vd_web_route(struct vd_web *web, const char *method, const
                                    vd_web_handler_fn *handler, void *arg,
                                    struct vd_err *err) VD_MUST_CHECK;
 
-/* Serve bytes at 'path' from memory, gzipped where the client takes it, with an ETag. Copied.
+/* Serve 'bytes' at 'path' from memory, gzipped where the client takes it, with an ETag. Copied.
  * Fails: VD_INVALID if the path is taken. */
 VD_API enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
-                                  const void *bytes, size_t len, struct vd_err *err) VD_MUST_CHECK;
+                                  const struct vd_buf *bytes, struct vd_err *err) VD_MUST_CHECK;
 
 /* Fill 'response' with status and {"error":{"code":CODE,"message":MESSAGE}}. */
 VD_API void vd_web_fail(struct vd_web_response *response, int status, const char *code,
@@ -74,13 +74,13 @@ struct vd_web_socket_events {
     void *arg;
 };
 
-/* Open a websocket endpoint at 'path' that speaks 'subprotocol'.
- * Owns: the web server; it ends with it. */
-VD_API enum vd_status vd_web_socket_new(struct vd_web *web, const char *path,
-                                        const char *subprotocol,
-                                        const struct vd_web_socket_events *events,
-                                        struct vd_web_socket **socket,
-                                        struct vd_err *err) VD_MUST_CHECK;
+/* Open a websocket endpoint at 'path' that speaks 'subprotocol'; 'events' may be NULL. Copied.
+ * Owns:  the web server; it ends with it.
+ * Fails: NULL, with VD_INVALID in 'err', if the path has one already. */
+VD_API struct vd_web_socket *vd_web_socket_new(struct vd_web *web, const char *path,
+                                               const char *subprotocol,
+                                               const struct vd_web_socket_events *events,
+                                               struct vd_err *err) VD_MUST_CHECK;
 
 /* The frame that every new client gets first, then the next picture in full. Clients wait until
  * there is one; those that had theirs get no other. Copied. */

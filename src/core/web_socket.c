@@ -23,15 +23,17 @@ struct web_text {
 
 /* ---- for stages, on the loop ----------------------------------------------------------------- */
 
-enum vd_status vd_web_socket_new(struct vd_web *web, const char *path, const char *subprotocol,
-                                 const struct vd_web_socket_events *events,
-                                 struct vd_web_socket **socket, struct vd_err *err)
+struct vd_web_socket *vd_web_socket_new(struct vd_web *web, const char *path,
+                                        const char *subprotocol,
+                                        const struct vd_web_socket_events *events,
+                                        struct vd_err *err)
 {
     struct vd_web_socket *made;
 
     assert(web->ctx == NULL);
     if (vd_web_socket_find(web, path) != NULL) {
-        return vd_fail(err, VD_INVALID, "websocket \"%s\": there is one already", path);
+        (void)vd_fail(err, VD_INVALID, "websocket \"%s\": there is one already", path);
+        return NULL;
     }
     made = vd_alloc(sizeof(*made));
     made->web = web;
@@ -44,8 +46,7 @@ enum vd_status vd_web_socket_new(struct vd_web *web, const char *path, const cha
     }
     made->next = web->sockets;
     web->sockets = made;
-    *socket = made;
-    return VD_OK;
+    return made;
 }
 
 struct vd_web_socket *vd_web_socket_find(const struct vd_web *web, const char *path)

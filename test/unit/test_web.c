@@ -75,11 +75,12 @@ static void on_block(void *arg, const struct vd_web_request *request,
 
 static void add_routes(struct rig *rig, const void *arg)
 {
-    static const char page[] = "<!doctype html><title>x</title>";
+    VD_AUTO(buf) struct vd_buf page = {0};
     VD_AUTO(buf) struct vd_buf large = {0};
     struct vd_web *web = rig->web;
     struct vd_err *err = &rig->err;
 
+    vd_buf_add_text(&page, "<!doctype html><title>x</title>");
     while (large.len < PAGE_BYTES) {
         vd_buf_add_text(&large, "export const number = 1;\n");
     }
@@ -92,9 +93,8 @@ static void add_routes(struct rig *rig, const void *arg)
     assert_int_equal(vd_web_route(web, "GET", "/split", on_split, NULL, err), VD_OK);
     assert_int_equal(vd_web_route(web, "GET", "/block", on_block, NULL, err), VD_OK);
     assert_int_equal(vd_web_route(web, "POST", "/block", on_block, NULL, err), VD_OK);
-    assert_int_equal(vd_web_file(web, "/", "text/html", page, sizeof(page) - 1, err), VD_OK);
-    assert_int_equal(vd_web_file(web, "/app.js", "text/javascript", large.data, large.len, err),
-                     VD_OK);
+    assert_int_equal(vd_web_file(web, "/", "text/html", &page, err), VD_OK);
+    assert_int_equal(vd_web_file(web, "/app.js", "text/javascript", &large, err), VD_OK);
 }
 
 static void assert_has(const char *answer, const char *text)
@@ -510,7 +510,8 @@ static void add_twice(struct rig *rig, const void *arg)
     add_routes(rig, arg);
     assert_int_equal(vd_web_route(rig->web, "GET", "/below/*", on_echo, NULL, &err), VD_INVALID);
     assert_string_equal(err.msg, "route \"GET /below/*\": there is one already");
-    assert_int_equal(vd_web_file(rig->web, "/echo", "text/html", "", 0, &err), VD_INVALID);
+    assert_int_equal(vd_web_file(rig->web, "/echo", "text/html", &(struct vd_buf){0}, &err),
+                     VD_INVALID);
     assert_string_equal(err.msg, "route \"GET /echo\": there is one already");
 }
 

@@ -270,7 +270,8 @@ static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
         api_serve(web, &dashboard->api, err) != VD_OK) {
         return err->status;
     }
-    return vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, NULL, &dashboard->socket, err);
+    dashboard->socket = vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, NULL, err);
+    return dashboard->socket != NULL ? VD_OK : err->status;
 }
 
 static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struct vd_err *err)

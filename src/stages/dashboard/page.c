@@ -95,7 +95,7 @@ enum vd_status page_serve(struct vd_web *web, const char *www, struct vd_err *er
         VD_AUTO(buf) struct vd_buf bytes = {0};
 
         if (read_file(www, files[i].name, &bytes, err) != VD_OK ||
-            vd_web_file(web, files[i].path, files[i].type, bytes.data, bytes.len, err) != VD_OK) {
+            vd_web_file(web, files[i].path, files[i].type, &bytes, err) != VD_OK) {
             return err->status;
         }
     }
