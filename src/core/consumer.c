@@ -203,8 +203,8 @@ static rd_kafka_t *create_client(struct vd_kafka *kafka, const struct vd_consume
 }
 
 enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
-                               struct vd_errands *errands, const struct vd_consumer_conf *conf,
-                               struct vd_log *log, struct vd_consumer **out, struct vd_err *err)
+                               const struct vd_consumer_conf *conf, struct vd_consumer **out,
+                               struct vd_err *err)
 {
     struct vd_consumer *consumer;
     rd_kafka_t *rk = create_client(kafka, conf, err);
@@ -215,8 +215,8 @@ enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
     consumer = vd_alloc(sizeof(*consumer));
     consumer->rk = rk;
     consumer->events = conf->events;
-    consumer->log = log;
-    consumer->errands = errands;
+    consumer->log = conf->log;
+    consumer->errands = conf->errands;
     consumer->nudge.run = nudge_fetchers;
     consumer->nudge.on_done = on_nudged;
     consumer->topics = rd_kafka_topic_partition_list_new((int)conf->topic_count);

@@ -30,15 +30,16 @@ struct vd_consumer_conf {
     const char *instance; /* of the static member */
     const char *const *topics;
     size_t topic_count;
+    struct vd_errands *errands; /* make its blocking calls; they outlive it */
+    struct vd_log *log;
     struct vd_consumer_events events;
 };
 
-/* Make a member; it joins with vd_consumer_start. 'errands' makes its blocking calls. Owns: the
- * caller, who ends it with vd_consumer_close; 'conf' is copied. Fails: VD_INVALID where librdkafka
- * refuses the settings. */
+/* Make a member; it joins with vd_consumer_start.
+ * Owns:  the caller, who ends it with vd_consumer_close; 'conf' is copied.
+ * Fails: VD_INVALID where librdkafka refuses the settings. */
 enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
-                               struct vd_errands *errands, const struct vd_consumer_conf *conf,
-                               struct vd_log *log, struct vd_consumer **consumer,
+                               const struct vd_consumer_conf *conf, struct vd_consumer **consumer,
                                struct vd_err *err) VD_MUST_CHECK;
 
 /* Begin joining. */

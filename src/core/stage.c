@@ -200,6 +200,8 @@ static enum vd_status open_consumer(struct vd_stage *stage, struct vd_err *err)
                                           .instance = instance,
                                           .topics = topics,
                                           .topic_count = stage->input_count,
+                                          .errands = host->errands,
+                                          .log = stage->log,
                                           .events = {.on_assign = vd_rebalance_on_assign,
                                                      .on_revoke = vd_rebalance_on_revoke,
                                                      .on_message = vd_cycle_on_message,
@@ -209,8 +211,7 @@ static enum vd_status open_consumer(struct vd_stage *stage, struct vd_err *err)
     for (size_t i = 0; i < stage->input_count; i++) {
         topics[i] = stage->conf->inputs[i]->name;
     }
-    if (vd_consumer_new(host->kafka, host->loop, host->errands, &conf, stage->log, &stage->consumer,
-                        err) != VD_OK) {
+    if (vd_consumer_new(host->kafka, host->loop, &conf, &stage->consumer, err) != VD_OK) {
         return vd_fail_in(err, "stage \"%s\"", stage->conf->name);
     }
     vd_txn_set_consumer(stage->txn, vd_consumer_handle(stage->consumer));
