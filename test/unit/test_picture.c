@@ -146,11 +146,11 @@ TEST(rename_is_a_change_and_the_same_name_is_none)
 
     picture_init(&picture, "e1", 100);
     row = candidate(&picture, "a");
-    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Ann", 3);
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Ann");
     assert_true(picture_settle(&picture));
-    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Ann", 3);
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Ann");
     assert_false(picture_settle(&picture));
-    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Anna", 4);
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, "Anna");
     assert_true(picture_settle(&picture));
     assert_int_equal(picture.texts_seq, 3);
     picture_fini(&picture);
@@ -159,7 +159,7 @@ TEST(rename_is_a_change_and_the_same_name_is_none)
 TEST(long_text_is_cut_between_characters)
 {
     struct picture picture;
-    char text[2 * PICTURE_TEXT_BYTES];
+    char text[2 * PICTURE_TEXT_BYTES + 1] = "";
     uint32_t row = 0;
 
     for (size_t i = 0; i + 1 < sizeof(text); i += 2) {
@@ -167,7 +167,7 @@ TEST(long_text_is_cut_between_characters)
     }
     picture_init(&picture, "e1", 100);
     row = candidate(&picture, "a");
-    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, text, sizeof(text));
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_NAME, text);
     assert_int_equal(strlen(picture.tables[PICTURE_CANDIDATE].rows[row].texts[TEXT_NAME]),
                      PICTURE_TEXT_BYTES - 1);
     picture_fini(&picture);

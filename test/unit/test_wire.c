@@ -16,7 +16,7 @@ static void begin(struct picture *picture)
 
     picture_init(picture, "e1", 1000);
     row = picture_row(picture, PICTURE_CANDIDATE, "c1", 2);
-    picture_set_text(picture, PICTURE_CANDIDATE, row, TEXT_NAME, "<img onerror=x>\xff", 16);
+    picture_set_text(picture, PICTURE_CANDIDATE, row, TEXT_NAME, "<img onerror=x>\xff");
     (void)picture_count(picture, PICTURE_CANDIDATE, row, 7, 7);
     row = picture_row(picture, PICTURE_STATE, "Ohio", 4);
     (void)picture_count(picture, PICTURE_STATE, row, 7, 7);
@@ -72,9 +72,9 @@ TEST(delta_tells_new_names_to_those_who_said_hello_before)
     uint32_t row = 0;
 
     begin(&picture);
-    picture_set_text(&picture, PICTURE_CANDIDATE, 0, TEXT_NAME, "Ann", 3);
+    picture_set_text(&picture, PICTURE_CANDIDATE, 0, TEXT_NAME, "Ann");
     row = picture_row(&picture, PICTURE_CANDIDATE, "c2", 2);
-    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_PARTY, "P", 1);
+    picture_set_text(&picture, PICTURE_CANDIDATE, row, TEXT_PARTY, "P");
     (void)picture_settle(&picture);
     wire_delta(&out, &picture, WIRE_ALIVE, 2000);
     assert_non_null(strstr(vd_buf_text(&out),
@@ -141,12 +141,13 @@ TEST(changes_since_any_picture_are_absolute)
         (void)picture_count(&picture, PICTURE_CANDIDATE, 0, i, i);
         (void)picture_settle(&picture);
     }
-    wire_changes(&out, &picture, 2, WIRE_CHANGES_BYTES, WIRE_ALIVE, 2000);
+    wire_changes(&out, &picture, &(struct wire_asked){2, WIRE_CHANGES_BYTES}, WIRE_ALIVE, 2000);
     assert_non_null(strstr(vd_buf_text(&out), "\"next\":\"e1-54\",\"is_truncated\":false"));
     assert_non_null(strstr(out.data, "\"add\":{},\"rows\":{\"totals\":[[0,null,null,null,59]],"
                                      "\"candidate\":[[0,59]]}}"));
     vd_buf_clear(&out);
-    wire_changes(&out, &picture, picture.seq, WIRE_CHANGES_BYTES, WIRE_ALIVE, 2000);
+    wire_changes(&out, &picture, &(struct wire_asked){picture.seq, WIRE_CHANGES_BYTES}, WIRE_ALIVE,
+                 2000);
     assert_non_null(strstr(vd_buf_text(&out), "\"add\":{},\"rows\":{}}"));
     picture_fini(&picture);
 }
@@ -171,7 +172,7 @@ TEST(long_changes_are_cut_between_pictures_and_end)
         cJSON *json = NULL;
         const char *next = NULL;
 
-        wire_changes(&out, &picture, since, 4096, WIRE_ALIVE, 2000);
+        wire_changes(&out, &picture, &(struct wire_asked){since, 4096}, WIRE_ALIVE, 2000);
         json = cJSON_Parse(vd_buf_text(&out));
         assert_non_null(json);
         rows += cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(json, "rows"), "city"));

@@ -126,8 +126,8 @@ void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_
 {
     const struct api *api = arg;
     VD_AUTO(mem) char *since = vd_web_query_get(request->query, "since");
+    struct wire_asked asked = {.bytes_max = WIRE_CHANGES_BYTES};
     bool is_known_form = false;
-    uint64_t seq = 0;
 
     if (!has_only(request, "since", response)) {
         return;
@@ -136,10 +136,9 @@ void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_
         vd_web_fail(response, 400, "missing_parameter", "expected since=EPOCH-SEQ");
         return;
     }
-    if (api_parse_point(since, api->picture->epoch, &seq, &is_known_form) &&
-        seq <= api->picture->seq) {
-        wire_changes(&response->body, api->picture, seq, WIRE_CHANGES_BYTES, api->source(api->arg),
-                     vd_wall_ms());
+    if (api_parse_point(since, api->picture->epoch, &asked.since, &is_known_form) &&
+        asked.since <= api->picture->seq) {
+        wire_changes(&response->body, api->picture, &asked, api->source(api->arg), vd_wall_ms());
     } else if (is_known_form) {
         /* Another epoch: everything, and it says so by its type. */
         wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
@@ -152,16 +151,16 @@ void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_
 enum vd_status api_serve(struct vd_web *web, struct api *api, struct vd_err *err)
 {
     static const struct {
-        const char *path;
+        const char *route;
         vd_web_handler_fn *handler;
     } routes[] = {
-        {"/api/v1/version", api_version}, {"/api/v1/preload", api_preload},
-        {SNAPSHOT_PATH, api_snapshot},    {SNAPSHOT_PATH "/*", api_snapshot_at},
-        {"/api/v1/changes", api_changes},
+        {"GET /api/v1/version", api_version}, {"GET /api/v1/preload", api_preload},
+        {"GET " SNAPSHOT_PATH, api_snapshot}, {"GET " SNAPSHOT_PATH "/*", api_snapshot_at},
+        {"GET /api/v1/changes", api_changes},
     };
 
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {
-        if (vd_web_route(web, "GET", routes[i].path, routes[i].handler, api, err) != VD_OK) {
+        if (vd_web_route(web, routes[i].route, routes[i].handler, api, err) != VD_OK) {
             return err->status;
         }
     }

@@ -73,7 +73,7 @@ static void take_text(struct picture *picture, enum picture_table table, uint32_
     const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, member);
 
     if (cJSON_IsString(item)) {
-        picture_set_text(picture, table, row, text, item->valuestring, strlen(item->valuestring));
+        picture_set_text(picture, table, row, text, item->valuestring);
     }
 }
 
@@ -95,18 +95,25 @@ static void move_on(int64_t *time_ms, int64_t to_ms)
     *time_ms = to_ms > *time_ms ? to_ms : *time_ms;
 }
 
-static enum vd_status take_total(struct picture *picture, enum picture_table table, uint32_t row,
-                                 int64_t total, int64_t sequence, const struct vd_record *record,
-                                 int64_t news_ms)
+/* One published total. */
+struct total {
+    int64_t votes;
+    int64_t sequence;   /* PICTURE_NO_SEQUENCE: another program's */
+    int64_t news_ms;    /* when it was news */
+    int64_t written_ms; /* by the one who counted */
+};
+
+static void take_total(struct picture *picture, enum picture_table table, uint32_t row,
+                       const struct total *total)
 {
     struct picture_about *about = &picture->about;
 
-    move_on(&about->received_ms, news_ms);
-    if (picture_count(picture, table, row, total, sequence)) {
-        move_on(&about->changed_ms, news_ms);
-        move_on(&about->as_of_ms, record->timestamp_ms < news_ms ? record->timestamp_ms : news_ms);
+    move_on(&about->received_ms, total->news_ms);
+    if (picture_count(picture, table, row, total->votes, total->sequence)) {
+        move_on(&about->changed_ms, total->news_ms);
+        move_on(&about->as_of_ms,
+                total->written_ms < total->news_ms ? total->written_ms : total->news_ms);
     }
-    return VD_OK;
 }
 
 /* The row's key: its group, of a state's candidate "STATE/CANDIDATE". */
@@ -138,8 +145,8 @@ enum vd_status feed_take(struct picture *picture, enum feed_source source,
     const struct feed_form *form = &forms[source];
     VD_AUTO(buf) struct vd_buf key = {0};
     VD_AUTO(cjson) cJSON *json = NULL;
-    int64_t sequence = PICTURE_NO_SEQUENCE;
-    int64_t total = 0;
+    struct total total = {
+        .sequence = PICTURE_NO_SEQUENCE, .news_ms = news_ms, .written_ms = record->timestamp_ms};
     uint32_t row = PICTURE_NONE;
 
     if (record->value == NULL) {
@@ -152,11 +159,11 @@ enum vd_status feed_take(struct picture *picture, enum feed_source source,
     if (get_key(json, source, &key, err) != VD_OK) {
         return err->status;
     }
-    if (form->total != NULL && get_count(json, form->total, &total, err) != VD_OK) {
+    if (form->total != NULL && get_count(json, form->total, &total.votes, err) != VD_OK) {
         return err->status;
     }
     if (form->total != NULL && cJSON_HasObjectItem(json, "sequence") &&
-        get_count(json, "sequence", &sequence, err) != VD_OK) {
+        get_count(json, "sequence", &total.sequence, err) != VD_OK) {
         return err->status;
     }
     row = picture_row(picture, form->table, key.data, key.len);
@@ -164,7 +171,8 @@ enum vd_status feed_take(struct picture *picture, enum feed_source source,
         return VD_OK; /* counted by the picture */
     }
     take_texts(picture, form->table, row, json);
-    return form->total == NULL
-               ? VD_OK
-               : take_total(picture, form->table, row, total, sequence, record, news_ms);
+    if (form->total != NULL) {
+        take_total(picture, form->table, row, &total);
+    }
+    return VD_OK;
 }

@@ -119,18 +119,18 @@ static struct picture_row *row_at(struct picture *picture, enum picture_table ta
 }
 
 void picture_set_text(struct picture *picture, enum picture_table table, uint32_t row, size_t text,
-                      const char *bytes, size_t len)
+                      const char *value)
 {
+    size_t len = kept_bytes(value, strlen(value));
     struct picture_row *target = row_at(picture, table, row);
     const char *old = target->texts[text];
 
     assert(text > 0 && text < PICTURE_TEXTS_MAX);
-    len = kept_bytes(bytes, len);
-    if (old != NULL && strlen(old) == len && memcmp(old, bytes, len) == 0) {
+    if (old != NULL && strlen(old) == len && memcmp(old, value, len) == 0) {
         return;
     }
     free(target->texts[text]);
-    target->texts[text] = vd_strndup(bytes, len);
+    target->texts[text] = vd_strndup(value, len);
     target->is_renamed = true;
     picture->is_dirty = true;
 }

@@ -138,7 +138,7 @@ uint32_t picture_find(const struct picture *picture, enum picture_table table, c
 
 /* Set text number 'text' of a row; invalid UTF-8 is mended on the wire, not here. */
 void picture_set_text(struct picture *picture, enum picture_table table, uint32_t row, size_t text,
-                      const char *bytes, size_t len);
+                      const char *value);
 
 /* Set one value; PICTURE_NULL if it is not known. True if it changed. */
 bool picture_set(struct picture *picture, enum picture_table table, uint32_t row, size_t column,

@@ -298,15 +298,17 @@ static uint64_t find_until(const struct picture *picture, uint64_t since, size_t
     return picture->seq;
 }
 
-void wire_changes(struct vd_buf *out, const struct picture *picture, uint64_t since,
-                  size_t bytes_max, enum wire_source source, int64_t now_ms)
+void wire_changes(struct vd_buf *out, const struct picture *picture, const struct wire_asked *asked,
+                  enum wire_source source, int64_t now_ms)
 {
     const struct picture_frame *frame = picture_frame_last(picture);
-    struct row_range range = {.since = since, .until = find_until(picture, since, bytes_max)};
+    struct row_range range = {.since = asked->since,
+                              .until = find_until(picture, asked->since, asked->bytes_max)};
 
     begin_frame(out, "changes", picture, frame->seq, now_ms);
     vd_buf_printf(out, ",\"since\":%" PRIu64 ",\"next\":\"%s-%" PRIu64 "\",\"is_truncated\":%s",
-                  since, picture->epoch, range.until, range.until < frame->seq ? "true" : "false");
+                  range.since, picture->epoch, range.until,
+                  range.until < frame->seq ? "true" : "false");
     add_about(out, &frame->about, source);
     add_body(out, picture, frame, &range);
 }

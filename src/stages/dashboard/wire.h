@@ -49,9 +49,14 @@ void wire_beat(struct vd_buf *out, const struct picture *picture, enum wire_sour
 
 void wire_version(struct vd_buf *out, const struct picture *picture);
 
-/* All rows that changed after picture 'since', of this epoch, in the order of their change, and
- * where to ask on. More than 'bytes_max' is cut between two pictures, never inside one. */
-void wire_changes(struct vd_buf *out, const struct picture *picture, uint64_t since,
-                  size_t bytes_max, enum wire_source source, int64_t now_ms);
+/* Which changes are asked for: those after picture 'since', of this epoch. */
+struct wire_asked {
+    uint64_t since;
+    size_t bytes_max; /* more is cut between two pictures, never inside one */
+};
+
+/* All rows that changed, in the order of their change, and where to ask on. */
+void wire_changes(struct vd_buf *out, const struct picture *picture, const struct wire_asked *asked,
+                  enum wire_source source, int64_t now_ms);
 
 #endif
