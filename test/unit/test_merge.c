@@ -389,9 +389,10 @@ static void put(struct agg_merge *merge, int32_t partition, uint64_t count)
 
 static size_t run_round(struct agg_merge *merge, int64_t now_ms, struct topic *topic)
 {
-    return agg_merge_publish(merge, STATE,
-                             &(struct agg_round){.now_ms = now_ms, .max = 10, .is_read_back = true},
-                             publish, topic);
+    return agg_merge_publish(
+        merge, STATE,
+        &(struct agg_round){
+            .now_ms = now_ms, .max = 10, .is_read_back = true, .publish = publish, .arg = topic});
 }
 
 struct seen {
@@ -483,12 +484,12 @@ TEST(without_a_table_what_was_sent_counts_as_shown)
 {
     struct agg_merge *merge = agg_merge_new(0);
     struct topic topic = {.answer = AGG_PUBLISHED};
-    struct agg_round round = {.max = 10};
+    struct agg_round round = {.max = 10, .publish = publish, .arg = &topic};
 
     put(merge, 0, 5);
-    assert_int_equal(agg_merge_publish(merge, STATE, &round, publish, &topic), 1);
+    assert_int_equal(agg_merge_publish(merge, STATE, &round), 1);
     round.now_ms = 10 * AGG_REPEAT_MS;
-    assert_int_equal(agg_merge_publish(merge, STATE, &round, publish, &topic), 0);
+    assert_int_equal(agg_merge_publish(merge, STATE, &round), 0);
     agg_merge_free(merge);
 }
 
@@ -513,8 +514,10 @@ TEST(a_partial_that_says_less_does_not_wipe_out_a_name)
                                 .attributes = attributes,
                                 .attributes_len = p == 1 ? sizeof(whole) - 1 : sizeof(less) - 1});
     }
-    assert_int_equal(agg_merge_publish(merge, 0, &(struct agg_round){.max = 1}, see_value, &seen),
-                     1);
+    assert_int_equal(
+        agg_merge_publish(merge, 0,
+                          &(struct agg_round){.max = 1, .publish = see_value, .arg = &seen}),
+        1);
     assert_string_equal(seen.value,
                         "{\"candidate_id\":\"c\",\"candidate_name\":\"Ada\","
                         "\"party_affiliation\":\"P\",\"photo_url\":\"u\",\"total_votes\":3,"
@@ -526,7 +529,7 @@ TEST(no_result_starves_behind_those_that_change_all_the_time)
 {
     struct agg_merge *merge = agg_merge_new(0);
     struct topic topic = {.answer = AGG_PUBLISHED};
-    struct agg_round round = {.max = 2, .is_read_back = true};
+    struct agg_round round = {.max = 2, .is_read_back = true, .publish = publish, .arg = &topic};
     bool seen[6] = {false};
 
     for (int turn = 0; turn < 6; turn++) {
@@ -537,7 +540,7 @@ TEST(no_result_starves_behind_those_that_change_all_the_time)
                           &(struct agg_total){.count = (uint64_t)turn + 1});
         }
         round.now_ms = turn;
-        assert_int_equal(agg_merge_publish(merge, STATE, &round, publish, &topic), 2);
+        assert_int_equal(agg_merge_publish(merge, STATE, &round), 2);
         seen[topic.key[0] - 'a'] = true;
     }
     assert_true(seen[1] && seen[3] && seen[5]);

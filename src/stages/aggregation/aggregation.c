@@ -311,7 +311,10 @@ static void check_parts(struct aggregation *aggregation, int64_t now_ms)
 static void publish_round(struct aggregation *aggregation, size_t max)
 {
     struct vd_stage *stage = aggregation->stage;
-    struct agg_round round = {.now_ms = vd_loop_now_ms(vd_stage_loop(stage)), .max = max};
+    struct agg_round round = {.now_ms = vd_loop_now_ms(vd_stage_loop(stage)),
+                              .max = max,
+                              .publish = publish_one,
+                              .arg = aggregation};
 
     if (!vd_table_is_current(vd_stage_table(stage, PORT_PARTIALS))) {
         return;
@@ -323,7 +326,7 @@ static void publish_round(struct aggregation *aggregation, size_t max)
         round.is_read_back = shown != NULL;
         if (vd_stage_output_topic(stage, PORT_FIRST_GROUP + group) != NULL &&
             (shown == NULL || vd_table_is_current(shown))) {
-            (void)agg_merge_publish(aggregation->merge, group, &round, publish_one, aggregation);
+            (void)agg_merge_publish(aggregation->merge, group, &round);
         }
     }
 }

@@ -242,8 +242,7 @@ uint64_t agg_sequence_of(const char *value, size_t len)
 
 /* Try to publish one result that is due. */
 static enum agg_publish publish_one(struct agg_merge *merge, size_t group, struct result *result,
-                                    const struct agg_round *round, agg_publish_fn *publish,
-                                    void *arg)
+                                    const struct agg_round *round)
 {
     struct agg_public shown = {.keys = result->keys,
                                .keys_len = result->keys_len,
@@ -256,7 +255,7 @@ static enum agg_publish publish_one(struct agg_merge *merge, size_t group, struc
     if (result->sent == shown.sequence && round->now_ms - result->sent_ms < AGG_REPEAT_MS) {
         return AGG_NOT_OURS; /* on its way */
     }
-    outcome = publish(arg, group, result->key, result->key_len, &shown);
+    outcome = round->publish(round->arg, group, result->key, result->key_len, &shown);
     if (outcome == AGG_PUBLISHED) {
         result->sent = shown.sequence;
         result->sent_ms = round->now_ms;
@@ -267,8 +266,7 @@ static enum agg_publish publish_one(struct agg_merge *merge, size_t group, struc
     return outcome;
 }
 
-size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg_round *round,
-                         agg_publish_fn *publish, void *arg)
+size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg_round *round)
 {
     struct group_results *results = &merge->groups[group];
     struct result *next = NULL;
@@ -285,7 +283,7 @@ size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg
         next = result->next_pending;
         result->next_pending = NULL;
         if (is_due(merge, result) && outcome != AGG_FULL && published < max) {
-            outcome = publish_one(merge, group, result, round, publish, arg);
+            outcome = publish_one(merge, group, result, round);
             is_served = outcome == AGG_PUBLISHED;
             published += is_served ? 1 : 0;
         }

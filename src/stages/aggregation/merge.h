@@ -40,16 +40,16 @@ typedef enum agg_publish agg_publish_fn(void *arg, size_t group, const char *key
 
 /* Call 'publish' for the results of a group that the public topic does not show yet, but for those
  * sent less than AGG_REPEAT_MS ago; at most 'max' and a sixteenth of those waiting are published,
- * so that a large group costs less per result and still is never far behind. 'now_ms' is any clock
- * that only goes forward. Without a table of the public topic ('is_read_back' false) what was sent
- * counts as shown. Returns the number published. */
+ * so that a large group costs less per result and still is never far behind.
+ * Returns the number published. */
 struct agg_round {
-    int64_t now_ms;
+    int64_t now_ms; /* of any clock that only goes forward */
     size_t max;
-    bool is_read_back;
+    bool is_read_back; /* a table of the public topic says what is shown; else what was sent is */
+    agg_publish_fn *publish;
+    void *arg;
 };
-size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg_round *round,
-                         agg_publish_fn *publish, void *arg);
+size_t agg_merge_publish(struct agg_merge *merge, size_t group, const struct agg_round *round);
 
 /* The merged count under a group's keys; for tests and checks. */
 uint64_t agg_merge_count(const struct agg_merge *merge, size_t group, const char *keys, size_t len);

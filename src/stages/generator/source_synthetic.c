@@ -357,8 +357,8 @@ static void put_postcode(const struct gen_synthetic *synthetic, uint64_t *state,
 }
 
 static void make_address(const struct gen_synthetic *synthetic, uint64_t *state,
-                         const struct gen_region *region, const struct gen_city *city,
-                         struct gen_scratch *scratch, struct el_voter *voter)
+                         const struct gen_city *city, struct gen_scratch *scratch,
+                         struct el_voter *voter)
 {
     const struct gen_names *streets = &synthetic->people->streets;
     struct el_text *street = &voter->text[EL_VOTER_STREET];
@@ -369,7 +369,6 @@ static void make_address(const struct gen_synthetic *synthetic, uint64_t *state,
     put_text(scratch, streets->name[draw_below(state, (uint32_t)streets->count)]);
     end(scratch, street);
     voter->text[EL_VOTER_CITY] = text_of(city->name);
-    voter->text[EL_VOTER_STATE] = text_of(region->name);
     voter->text[EL_VOTER_COUNTRY] = text_of(synthetic->is_us ? "United States" : "United Kingdom");
     put_postcode(synthetic, state, city, scratch, &voter->text[EL_VOTER_POSTCODE]);
 }
@@ -450,7 +449,8 @@ void gen_synthetic_voter(const struct gen_synthetic *synthetic, int64_t sequence
     make_person(synthetic, &state, sequence, scratch, voter);
     make_birth(synthetic, &state, scratch, voter);
     put_registration(synthetic, sequence, region, scratch, &voter->text[EL_VOTER_REGISTRATION]);
-    make_address(synthetic, &state, region, city, scratch, voter);
+    voter->text[EL_VOTER_STATE] = text_of(region->name);
+    make_address(synthetic, &state, city, scratch, voter);
     make_phones(synthetic, &state, city, scratch, voter);
 }
 
