@@ -254,15 +254,12 @@ static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque
 }
 
 struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *conf,
-                              const char *application, const char *node, struct vd_log *log,
-                              struct vd_metrics *metrics)
+                              struct vd_log *log, struct vd_metrics *metrics)
 {
     struct vd_kafka *kafka = vd_alloc(sizeof(*kafka));
 
     kafka->loop = loop;
     kafka->conf = conf;
-    kafka->application = vd_strdup(application);
-    kafka->node = vd_strdup(node);
     kafka->log = log;
     kafka->errors = vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_errors_total", NULL,
                                   "errors that Kafka clients reported and recovered from");
@@ -285,19 +282,17 @@ void vd_kafka_free(struct vd_kafka *kafka)
         }
     }
     pthread_mutex_destroy(&kafka->lock);
-    free(kafka->application);
-    free(kafka->node);
     free(kafka);
 }
 
 const char *vd_kafka_application(const struct vd_kafka *kafka)
 {
-    return kafka->application;
+    return kafka->conf->application;
 }
 
 const char *vd_kafka_node(const struct vd_kafka *kafka)
 {
-    return kafka->node;
+    return kafka->conf->node;
 }
 
 static void set_prop(rd_kafka_conf_t *conf, const char *name, const char *value)
@@ -313,7 +308,7 @@ rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *
 {
     struct vd_kafka *shared = (struct vd_kafka *)kafka; /* the counter is not part of its value */
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    char *id = vd_format("%s.%s.%d", kafka->application, kafka->node,
+    char *id = vd_format("%s.%s.%d", kafka->conf->application, kafka->conf->node,
                          atomic_fetch_add(&shared->clients, 1) + 1);
     va_list pairs;
 

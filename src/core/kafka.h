@@ -15,6 +15,7 @@
 
 /* Section [kafka]. Keys `client.*` go to librdkafka unchanged and are kept apart. */
 struct vd_kafka_conf {
+    const char *application, *node; /* who we are; borrowed, not options */
     char *brokers;
     int64_t partitions;    /* of a topic without its own number */
     int64_t replication;   /* likewise; 0: the broker's default */
@@ -44,8 +45,7 @@ struct vd_kafka; /* one per node */
 
 /* 'conf', 'log' and 'metrics' are borrowed for its life. */
 struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *conf,
-                              const char *application, const char *node, struct vd_log *log,
-                              struct vd_metrics *metrics);
+                              struct vd_log *log, struct vd_metrics *metrics);
 
 /* Every client made from vd_kafka_client_conf is gone by then. Cancels vd_topics_ensure: on_done is
  * not called any more. Blocks until its thread has noticed, two seconds at most. */
@@ -69,13 +69,18 @@ enum vd_status vd_kafka_check_prop(const char *name, const char *value,
 rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *first, ...)
     __attribute__((sentinel));
 
-/* Create missing topics and compare existing ones, in the background; on_done is called once on the
- * loop: err NULL, or what differs and how to mend it (VD_INVALID). While the broker is away it
- * keeps trying and calls on_waiting with the reason, at most every 5 s. Fills in partitions_found;
- * the topics, not their array, are borrowed until on_done. */
-typedef void vd_topics_done_fn(void *arg, const struct vd_err *err);
+struct vd_topics_events {
+    /* The broker is away or not ready, for this reason; at most every 5 s. */
+    void (*on_waiting)(void *arg, const struct vd_err *reason);
+    /* Once. NULL, or what differs and how to mend it (VD_INVALID). */
+    void (*on_done)(void *arg, const struct vd_err *failure);
+    void *arg;
+};
+
+/* Create missing topics and compare existing ones, in the background; it goes on trying until
+ * on_done. Fills in partitions_found; the topics, not their array, are borrowed until then. */
 void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topics, size_t count,
-                      vd_topics_done_fn *on_waiting, vd_topics_done_fn *on_done, void *arg);
+                      const struct vd_topics_events *events);
 
 /* Blocking form for --check --connect: compare only, create nothing, but ask whether it could be;
  * unclean leader elections are refused as well (exactly-once protocol, H7). Waits for an absent

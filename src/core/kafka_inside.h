@@ -21,8 +21,7 @@ struct vd_topics_run; /* one vd_topics_ensure under way, in topics.c */
 struct vd_kafka {
     struct vd_loop *loop;             /* borrowed */
     const struct vd_kafka_conf *conf; /* borrowed */
-    char *application, *node;
-    struct vd_log *log; /* borrowed */
+    struct vd_log *log;               /* borrowed */
     struct vd_metric *errors, *lines_held_back;
     atomic_int clients; /* made so far: the end of a client.id */
     pthread_mutex_t lock;

@@ -219,8 +219,7 @@ static void open_host(struct vd_node *node)
     host->conninfo = topology->postgres.conninfo;
     host->on_fenced = on_fenced;
     host->arg = node;
-    host->kafka = vd_kafka_new(&node->loop, &topology->kafka, host->application, host->node, log,
-                               host->metrics);
+    host->kafka = vd_kafka_new(&node->loop, &topology->kafka, log, host->metrics);
     host->errands = vd_errands_new(&node->loop);
     host->follower = vd_follower_new(host->kafka, &node->loop, log, host->metrics);
     host->publisher = vd_publisher_new(host->kafka, &node->loop, log, host->metrics);
@@ -260,6 +259,8 @@ static void open_signals(struct vd_node *node)
 
 static void start(struct vd_node *node)
 {
+    const struct vd_topics_events events = {
+        .on_waiting = on_topics_waiting, .on_done = on_topics_done, .arg = node};
     struct vd_err err = {0};
 
     node->tick_due_ms = vd_loop_now_ms(&node->loop) + TICK_MS;
@@ -272,7 +273,7 @@ static void start(struct vd_node *node)
         return;
     }
     vd_topics_ensure(node->host.kafka, node->topology->topics, node->topology->topic_count,
-                     on_topics_waiting, on_topics_done, node);
+                     &events);
 }
 
 static enum vd_log_level parse_level(const char *name)
@@ -323,8 +324,7 @@ static enum vd_status check_kafka(struct vd_topology *topology, struct vd_err *e
     enum vd_status status;
 
     vd_loop_init(&loop);
-    kafka = vd_kafka_new(&loop, &topology->kafka, topology->daemon.application, topology->node, log,
-                         metrics);
+    kafka = vd_kafka_new(&loop, &topology->kafka, log, metrics);
     status =
         vd_topics_compare(kafka, topology->topics, topology->topic_count, CONNECT_TIMEOUT_MS, err);
     vd_kafka_free(kafka);

@@ -28,8 +28,7 @@ struct vd_topics_run {
     atomic_bool is_cancelled;
     pthread_t thread;
     struct vd_queue *queue;
-    vd_topics_done_fn *on_waiting, *on_done;
-    void *arg;
+    struct vd_topics_events events;
     struct vd_topics_run *next;
 };
 
@@ -171,23 +170,22 @@ static void on_note(void *arg, void *item)
 {
     struct vd_topics_run *run = arg;
     struct note *note = item;
-    vd_topics_done_fn *on_done = run->on_done;
-    void *their_arg = run->arg;
+    const struct vd_topics_events events = run->events;
 
     if (!note->is_done) {
-        run->on_waiting(run->arg, &note->err);
+        events.on_waiting(events.arg, &note->err);
     } else {
         for (size_t i = 0; i < run->ask.count; i++) {
             run->topics[i]->partitions_found = run->ask.topics[i].partitions_found;
         }
         end_run(run); /* first: on_done may free the node's vd_kafka */
-        on_done(their_arg, note->err.status == VD_OK ? NULL : &note->err);
+        events.on_done(events.arg, note->err.status == VD_OK ? NULL : &note->err);
     }
     free(note);
 }
 
 void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topics, size_t count,
-                      vd_topics_done_fn *on_waiting, vd_topics_done_fn *on_done, void *arg)
+                      const struct vd_topics_events *events)
 {
     struct vd_topics_run *run = vd_alloc(sizeof(*run));
     int error;
@@ -202,9 +200,7 @@ void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topic
                                       .topics = copy_topics(topics, count),
                                       .count = count,
                                       .is_cancelled = &run->is_cancelled};
-    run->on_waiting = on_waiting;
-    run->on_done = on_done;
-    run->arg = arg;
+    run->events = *events;
     run->queue = vd_queue_new(kafka->loop, NOTES_MAX, on_note, run);
     run->next = kafka->runs;
     kafka->runs = run;

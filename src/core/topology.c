@@ -310,6 +310,8 @@ static void load_kafka(struct vd_load *load)
     struct vd_kafka_conf *kafka = &topology->kafka;
 
     vd_load_section(load, "kafka", vd_kafka_opts, kafka, "section [kafka]");
+    kafka->application = topology->daemon.application;
+    kafka->node = topology->node;
     kafka->props = vd_alloc_array(topology->ini.count + 1, sizeof(*kafka->props));
     for (size_t i = 0; i < topology->ini.count; i++) {
         const struct vd_ini_entry *entry = &topology->ini.entries[i];

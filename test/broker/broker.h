@@ -37,7 +37,9 @@ static inline void broker_init(struct broker *at)
     at->conf.brokers = vd_strdup(getenv("KAFKA_BROKERS"));
     at->log = vd_log_new("kafka");
     at->metrics = vd_metrics_new();
-    at->kafka = vd_kafka_new(&at->loop, &at->conf, "trial", "one", at->log, at->metrics);
+    at->conf.application = "trial";
+    at->conf.node = "one";
+    at->kafka = vd_kafka_new(&at->loop, &at->conf, at->log, at->metrics);
 }
 
 /* Declare a topic whose name no other run uses. */
@@ -107,8 +109,8 @@ static inline void broker_ensure(struct broker *at)
 {
     struct broker_answer answer = {0};
 
-    vd_topics_ensure(at->kafka, at->list, at->topic_count, broker_on_waiting, broker_on_done,
-                     &answer);
+    vd_topics_ensure(at->kafka, at->list, at->topic_count,
+                     &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answer});
     broker_wait(at, answer.is_done);
     assert_string_equal(answer.err.msg, "");
 }

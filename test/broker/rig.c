@@ -104,8 +104,9 @@ void rig_open(struct rig *rig, const char *application, const char *node,
     host->application = application;
     host->node = node;
     host->on_fenced = on_fenced;
-    host->kafka =
-        vd_kafka_new(&rig->loop, &rig->kafka_conf, application, node, rig->log, rig->metrics);
+    rig->kafka_conf.application = application;
+    rig->kafka_conf.node = node;
+    host->kafka = vd_kafka_new(&rig->loop, &rig->kafka_conf, rig->log, rig->metrics);
     host->errands = vd_errands_new(&rig->loop);
     host->follower = vd_follower_new(host->kafka, &rig->loop, rig->log, rig->metrics);
     host->publisher = vd_publisher_new(host->kafka, &rig->loop, rig->log, rig->metrics);
@@ -152,8 +153,9 @@ void rig_run(struct rig *rig, bool (*is_done)(struct rig *rig))
         }
         on_topics(rig, NULL);
     } else {
-        vd_topics_ensure(rig->host.kafka, rig->topics, rig->topic_count, on_waiting, on_topics,
-                         rig);
+        vd_topics_ensure(
+            rig->host.kafka, rig->topics, rig->topic_count,
+            &(struct vd_topics_events){.on_waiting = on_waiting, .on_done = on_topics, .arg = rig});
     }
     uv_run(&rig->loop.uv, UV_RUN_DEFAULT);
     vd_loop_fini(&rig->loop);

@@ -14,8 +14,8 @@ static struct broker_answer ensure(struct broker *at)
 {
     struct broker_answer answer = {0};
 
-    vd_topics_ensure(at->kafka, at->list, at->topic_count, broker_on_waiting, broker_on_done,
-                     &answer);
+    vd_topics_ensure(at->kafka, at->list, at->topic_count,
+                     &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answer});
     broker_wait(at, answer.is_done);
     return answer;
 }
@@ -111,7 +111,8 @@ TEST(too_many_replicas_are_refused_by_a_check_and_waited_out_by_a_start)
     broker_topic(&at, "wide", 1, "delete")->replication = 99;
     assert_int_equal(vd_topics_compare(at.kafka, at.list, 1, 30000, &err), VD_INVALID);
     expect_in(err.msg, "could not create topic \"trial-wide-");
-    vd_topics_ensure(at.kafka, at.list, 1, broker_on_waiting, broker_on_done, &answer);
+    vd_topics_ensure(at.kafka, at.list, 1,
+                     &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answer});
     broker_wait(&at, answer.waited > 0);
     expect_in(answer.waiting.msg, "could not create topic \"trial-wide-");
     assert_false(answer.is_done);
@@ -166,8 +167,9 @@ TEST(nodes_that_start_together_agree)
     broker_topic(&at, "x", 3, "delete");
     broker_topic(&at, "y", 2, "compact");
     for (size_t i = 0; i < NODES; i++) {
-        vd_topics_ensure(at.kafka, at.list, at.topic_count, broker_on_waiting, broker_on_done,
-                         &answers[i]);
+        vd_topics_ensure(
+            at.kafka, at.list, at.topic_count,
+            &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answers[i]});
     }
     for (size_t i = 0; i < NODES; i++) {
         broker_wait(&at, answers[i].is_done);
@@ -285,7 +287,8 @@ TEST(a_start_without_a_broker_says_so_and_can_be_cancelled)
     at.conf.brokers = vd_strdup("127.0.0.1:1");
     at.conf.topic_wait_ms = 0;
     broker_topic(&at, "x", 1, "delete");
-    vd_topics_ensure(at.kafka, at.list, 1, broker_on_waiting, broker_on_done, &answer);
+    vd_topics_ensure(at.kafka, at.list, 1,
+                     &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answer});
     broker_wait(&at, answer.waited > 0);
     expect_in(answer.waiting.msg, "no answer from \"127.0.0.1:1\": ");
     assert_int_equal(vd_topics_compare(at.kafka, at.list, 1, 300, &err), VD_FAILED);

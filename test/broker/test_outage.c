@@ -82,8 +82,8 @@ TEST(tables_publisher_and_topics_survive_a_killed_broker)
     publish(&at, "a", "2");
     publish(&at, "b", "2");
     vd_table_sync(at.table, on_synced, &at);
-    vd_topics_ensure(at.broker.kafka, at.broker.list, at.broker.topic_count, broker_on_waiting,
-                     broker_on_done, &answer);
+    vd_topics_ensure(at.broker.kafka, at.broker.list, at.broker.topic_count,
+                     &(struct vd_topics_events){broker_on_waiting, broker_on_done, &answer});
     broker_wait(&at.broker, answer.waited > 0);
     assert_true(has(&at, "a", "1"));
     assert_int_equal(at.synced, 0);

@@ -33,7 +33,9 @@ static void fixture_init(struct fixture *at, const char *brokers)
     at->conf.brokers = strdup(brokers);
     at->log = vd_log_new("kafka");
     at->metrics = vd_metrics_new();
-    at->kafka = vd_kafka_new(&at->loop, &at->conf, "trial", "one", at->log, at->metrics);
+    at->conf.application = "trial";
+    at->conf.node = "one";
+    at->kafka = vd_kafka_new(&at->loop, &at->conf, at->log, at->metrics);
 }
 
 static void fixture_fini(struct fixture *at)

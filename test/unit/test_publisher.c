@@ -43,7 +43,9 @@ static void fixture_init(struct fixture *at)
     at->conf.brokers = vd_strdup(rd_kafka_mock_cluster_bootstraps(at->cluster));
     at->log = vd_log_new("kafka");
     at->metrics = vd_metrics_new();
-    at->kafka = vd_kafka_new(&at->loop, &at->conf, "trial", "one", at->log, at->metrics);
+    at->conf.application = "trial";
+    at->conf.node = "one";
+    at->kafka = vd_kafka_new(&at->loop, &at->conf, at->log, at->metrics);
     at->publisher = vd_publisher_new(at->kafka, &at->loop, at->log, at->metrics);
     uv_timer_init(&at->loop.uv, &at->tick);
     uv_timer_start(&at->tick, on_tick, TURN_MS, TURN_MS);
