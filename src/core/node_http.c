@@ -98,9 +98,9 @@ enum vd_status vd_node_open_routes(struct vd_node *node, struct vd_err *err)
                                    "resident memory of the process");
     node->cpu = vd_metric_get(metrics, VD_COUNTER, "votingd_process_cpu_milliseconds_total", NULL,
                               "CPU time of the process, user and system");
-    if (vd_web_route(node->host.web, "GET", "/healthz", on_healthz, node, err) != VD_OK ||
-        vd_web_route(node->host.web, "GET", "/readyz", on_readyz, node, err) != VD_OK) {
+    if (vd_web_route(node->host.web, "GET /healthz", on_healthz, node, err) != VD_OK ||
+        vd_web_route(node->host.web, "GET /readyz", on_readyz, node, err) != VD_OK) {
         return err->status;
     }
-    return vd_web_route(node->host.web, "GET", "/metrics", on_metrics, node, err);
+    return vd_web_route(node->host.web, "GET /metrics", on_metrics, node, err);
 }

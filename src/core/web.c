@@ -166,17 +166,21 @@ static enum vd_status add_route(struct vd_web *web, const char *method, const ch
     return VD_OK;
 }
 
-enum vd_status vd_web_route(struct vd_web *web, const char *method, const char *path,
-                            vd_web_handler_fn *handler, void *arg, struct vd_err *err)
+enum vd_status vd_web_route(struct vd_web *web, const char *route, vd_web_handler_fn *handler,
+                            void *arg, struct vd_err *err)
 {
-    struct vd_web_route *route;
-    enum vd_status status = add_route(web, method, path, &route, err);
+    const char *space = strchr(route, ' ');
+    VD_AUTO(mem) char *method = NULL;
+    struct vd_web_route *added;
 
-    if (status == VD_OK) {
-        route->handler = handler;
-        route->arg = arg;
+    assert(space != NULL && space[1] == '/');
+    method = vd_strndup(route, (size_t)(space - route));
+    if (add_route(web, method, space + 1, &added, err) != VD_OK) {
+        return VD_INVALID;
     }
-    return status;
+    added->handler = handler;
+    added->arg = arg;
+    return VD_OK;
 }
 
 enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,

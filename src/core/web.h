@@ -36,12 +36,12 @@ struct vd_web_response {
 typedef void vd_web_handler_fn(void *arg, const struct vd_web_request *request,
                                struct vd_web_response *response);
 
-/* Serve 'method' 'path' with 'handler', called on the loop; a path that ends in "/" followed by an
- * asterisk matches everything below it, the longest one first. A GET serves HEAD too. The client
- * waits at most 2 s, then gets 503, and a handler that was not yet called is not called any more.
- * All routes, files and endpoints are made before the server starts to listen.
+/* Serve 'route' ("GET /api/v1/totals") with 'handler', called on the loop; a path that ends in "/"
+ * followed by an asterisk matches everything below it, the longest one first. A GET serves HEAD
+ * too. The client waits at most 2 s, then gets 503, and a handler that was not yet called is not
+ * called any more. All routes, files and endpoints are made before the server starts to listen.
  * Fails: VD_INVALID if the route is taken. */
-VD_API enum vd_status vd_web_route(struct vd_web *web, const char *method, const char *path,
+VD_API enum vd_status vd_web_route(struct vd_web *web, const char *route,
                                    vd_web_handler_fn *handler, void *arg,
                                    struct vd_err *err) VD_MUST_CHECK;
 

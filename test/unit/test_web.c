@@ -84,15 +84,15 @@ static void add_routes(struct rig *rig, const void *arg)
     while (large.len < PAGE_BYTES) {
         vd_buf_add_text(&large, "export const number = 1;\n");
     }
-    assert_int_equal(vd_web_route(web, "GET", "/echo", on_echo, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "POST", "/echo", on_echo, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/below/*", on_echo, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/below/tagged", on_tagged, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/large", on_large, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/fail", on_fail, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/split", on_split, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "GET", "/block", on_block, NULL, err), VD_OK);
-    assert_int_equal(vd_web_route(web, "POST", "/block", on_block, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /echo", on_echo, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "POST /echo", on_echo, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /below/*", on_echo, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /below/tagged", on_tagged, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /large", on_large, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /fail", on_fail, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /split", on_split, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "GET /block", on_block, NULL, err), VD_OK);
+    assert_int_equal(vd_web_route(web, "POST /block", on_block, NULL, err), VD_OK);
     assert_int_equal(vd_web_file(web, "/", "text/html", &page, err), VD_OK);
     assert_int_equal(vd_web_file(web, "/app.js", "text/javascript", &large, err), VD_OK);
 }
@@ -508,7 +508,7 @@ static void add_twice(struct rig *rig, const void *arg)
     struct vd_err err = {0};
 
     add_routes(rig, arg);
-    assert_int_equal(vd_web_route(rig->web, "GET", "/below/*", on_echo, NULL, &err), VD_INVALID);
+    assert_int_equal(vd_web_route(rig->web, "GET /below/*", on_echo, NULL, &err), VD_INVALID);
     assert_string_equal(err.msg, "route \"GET /below/*\": there is one already");
     assert_int_equal(vd_web_file(rig->web, "/echo", "text/html", &(struct vd_buf){0}, &err),
                      VD_INVALID);
