@@ -197,7 +197,9 @@ static void read_all(rd_kafka_t *rk, const char *topic, int partitions, struct p
         rd_kafka_message_destroy(message);
     }
     rd_kafka_topic_partition_list_destroy(list);
-    qsort(log->records, log->count, sizeof(*log->records), compare);
+    if (log->count > 0) {
+        qsort(log->records, log->count, sizeof(*log->records), compare);
+    }
 }
 
 struct peer_log peer_read(const char *topic, bool committed_only)
