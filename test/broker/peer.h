@@ -11,7 +11,7 @@ struct peer_record {
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms; /* since 1970 */
-    uint8_t source[64]; /* header vd-src */
+    uint8_t source[64];   /* header vd-src */
     size_t source_len;
     char reason[256]; /* header vd-reason, "" if none */
 };
