@@ -173,10 +173,13 @@ static void on_tick(void *arg)
 static void on_topics_waiting(void *arg, const struct vd_err *err)
 {
     struct vd_node *node = arg;
+    char text[sizeof(node->waiting_for)];
 
-    (void)snprintf(node->waiting_for, sizeof(node->waiting_for), "waiting for Kafka: %s",
-                   err->msg); /* cut to fit */
-    vd_warn(node->log, "%s", node->waiting_for);
+    (void)snprintf(text, sizeof(text), "waiting for Kafka: %s", err->msg); /* cut to fit */
+    if (strcmp(text, node->waiting_for) != 0) { /* once, not every 5 s of an outage */
+        vd_warn(node->log, "%s", text);
+        memcpy(node->waiting_for, text, sizeof(text));
+    }
 }
 
 static void on_topics_done(void *arg, const struct vd_err *failure)
