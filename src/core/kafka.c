@@ -150,6 +150,7 @@ enum vd_log_level vd_kafka_log_level(int level, const char *text)
     static const char *const harmless[] = {
         "will be ignored by this",             /* client.* goes to producers and consumers alike */
         "Failed to acquire transactional PID", /* the producer's thread waits, and says so */
+        "Failed to acquire idempotence PID",   /* what is published waits in its queue */
     };
 
     if (level < LOG_ERR) {

@@ -170,6 +170,10 @@ TEST(what_the_library_says_has_the_level_that_asks_for_what_a_person_must_do)
          "[thrd:main]: Failed to acquire transactional PID from broker TxnCoordinator/1: Broker: "
          "Coordinator load in progress: retrying",
          VD_LOG_DEBUG},
+        {LOG_WARNING,
+         "[thrd:main]: Failed to acquire idempotence PID from broker 127.0.0.1:9092/1: Broker: "
+         "Coordinator load in progress: retrying",
+         VD_LOG_DEBUG},
     };
 
     for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
