@@ -38,19 +38,27 @@ void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
-/* Above the high mark stop fetching, below half of it go on. */
+/* Above the high mark, of records or of their bytes, stop fetching; below half of both go on. */
 static void check_pressure(struct vd_stage *stage)
 {
-    size_t high = (size_t)stage->conf->buffer.records;
+    size_t records = (size_t)stage->conf->buffer.records;
+    size_t bytes = (size_t)stage->conf->buffer.bytes;
 
+    if (stage->buffered >= records || stage->buffered_bytes >= bytes) {
+        vd_cycle_set_paused(stage, true);
+    } else if (stage->buffered < (records + 1) / 2 && stage->buffered_bytes < bytes / 2 &&
+               stage->life == VD_LIFE_RUNNING) {
+        vd_cycle_set_paused(stage, false);
+    }
+}
+
+static void count_buffered(struct vd_stage *stage)
+{
     stage->buffered = 0;
+    stage->buffered_bytes = 0;
     for (size_t i = 0; i < stage->part_count; i++) {
         stage->buffered += stage->parts[i]->held_count;
-    }
-    if (stage->buffered >= high) {
-        vd_cycle_set_paused(stage, true);
-    } else if (stage->buffered < (high + 1) / 2 && stage->life == VD_LIFE_RUNNING) {
-        vd_cycle_set_paused(stage, false);
+        stage->buffered_bytes += stage->parts[i]->held_bytes;
     }
 }
 
@@ -254,6 +262,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
 {
     struct vd_stage *stage = arg;
     struct vd_part *part = find_part(stage, message);
+    size_t bytes = message->key_len + message->len;
     struct vd_err err = {0};
     struct vd_held *held;
     enum vd_status status;
@@ -264,7 +273,9 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
         return;
     }
     part->next_offset = message->offset + 1;
-    held = vd_part_push(part, event, vd_loop_now_ms(stage->host->loop));
+    held = vd_part_push(part, event, bytes, vd_loop_now_ms(stage->host->loop));
+    stage->buffered++;
+    stage->buffered_bytes += bytes;
     status = vd_record_from_message(message, &held->record, &err);
     vd_metric_add(stage->metrics.in, 1);
     if (status == VD_INVALID) {
@@ -274,9 +285,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
                       message->partition, (long long)message->offset, err.msg);
         return;
     }
-    if (++stage->buffered >= (size_t)stage->conf->buffer.records) {
-        vd_cycle_set_paused(stage, true);
-    }
+    check_pressure(stage);
     offer(stage);
 }
 
@@ -309,6 +318,7 @@ static void on_committed(struct vd_stage *stage, struct vd_batch *batch)
     }
     vd_metric_observe(stage->metrics.commit, batch->job->seconds);
     vd_stage_fail(stage, NULL);
+    count_buffered(stage);
     check_pressure(stage);
     if (batch->is_done && stage->desc->committed != NULL) {
         stage->desc->committed(stage, stage->state, batch);

@@ -41,11 +41,13 @@ void vd_part_unref(struct vd_part *part)
     free(part);
 }
 
-struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, int64_t now_ms)
+struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, size_t bytes,
+                             int64_t now_ms)
 {
     struct vd_held *held = vd_alloc(sizeof(*held));
 
     held->event = event;
+    held->bytes = bytes;
     held->arrived_ms = now_ms;
     if (part->tail != NULL) {
         part->tail->next = held;
@@ -58,6 +60,7 @@ struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, int6
     }
     part->waiting++;
     part->held_count++;
+    part->held_bytes += bytes;
     return held;
 }
 
@@ -71,8 +74,9 @@ void vd_part_commit(struct vd_part *part, int64_t offset)
         if (part->head == NULL) {
             part->tail = NULL;
         }
-        held_free(held);
         part->held_count--;
+        part->held_bytes -= held->bytes;
+        held_free(held);
     }
 }
 

@@ -87,6 +87,7 @@ void vd_rebalance_drop(struct vd_stage *stage)
     free(vd_take(stage->parts));
     stage->part_count = 0;
     stage->buffered = 0;
+    stage->buffered_bytes = 0;
     stage->is_paused = false;
     vd_group_unref(vd_take(stage->group));
 }
@@ -162,6 +163,7 @@ static void finish_assign(struct vd_rebalance *rebalance)
     }
     stage->rebalance = NULL;
     stage->buffered = 0;
+    stage->buffered_bytes = 0;
     if (take_parts(stage, list)) {
         vd_stage_fail(stage, NULL);
     } else {

@@ -33,6 +33,7 @@ struct vd_host {
 struct vd_held {
     struct vd_held *next;
     rd_kafka_event_t *event; /* owns the bytes */
+    size_t bytes;            /* of key and value */
     int64_t arrived_ms;      /* loop clock */
     char *fault;             /* owned; why the record is a dead letter already. NULL: it is not */
     struct vd_record record;
@@ -50,6 +51,7 @@ struct vd_part {
     struct vd_held *cursor;      /* the first that no batch has; NULL: none */
     size_t waiting;              /* from cursor on */
     size_t held_count;
+    size_t held_bytes;     /* of their keys and values */
     struct vd_metric *lag; /* NULL: not shown yet */
 };
 
@@ -57,7 +59,8 @@ struct vd_part *vd_part_new(size_t input, int32_t partition, int64_t next_offset
 void vd_part_unref(struct vd_part *part);
 
 /* Add a record. Owns: takes 'event'. */
-struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, int64_t now_ms);
+struct vd_held *vd_part_push(struct vd_part *part, rd_kafka_event_t *event, size_t bytes,
+                             int64_t now_ms);
 
 /* Free the records below 'offset': they are committed. */
 void vd_part_commit(struct vd_part *part, int64_t offset);
@@ -141,6 +144,7 @@ struct vd_stage {
     size_t part_count;
     size_t next_part; /* whose turn it is */
     size_t buffered;  /* records held in all parts */
+    size_t buffered_bytes;
     bool is_paused;
 
     struct vd_batch *batches, **batches_end; /* under way, oldest first */

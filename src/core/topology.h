@@ -36,7 +36,7 @@ struct vd_stage_conf {
         int64_t wait_ms; /* how long the oldest record waits for a full batch */
     } batch;
     struct {
-        int64_t records; /* records buffered per node before partitions are paused */
+        int64_t records, bytes; /* held in memory before partitions are paused */
     } buffer;
     struct {
         int64_t min_ms, max_ms; /* backoff between attempts */

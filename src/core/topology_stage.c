@@ -22,6 +22,8 @@ const struct vd_opt vd_stage_opts[] = {
            .help = "how long the oldest record waits for a full batch, in milliseconds"),
     VD_OPT(struct vd_stage_conf, buffer.records, .def = "10000", .min = 1, .max = 10000000,
            .help = "records held in memory before partitions are paused; at least batch.records"),
+    VD_OPT(struct vd_stage_conf, buffer.bytes, .def = "33554432", .min = 1048576,
+           .max = 17179869184, .help = "likewise, bytes of their keys and values"),
     VD_OPT(struct vd_stage_conf, retry.min_ms, .def = "100", .min = 1, .max = 3600000,
            .help = "first pause before a failed batch is tried again, in milliseconds"),
     VD_OPT(struct vd_stage_conf, retry.max_ms, .def = "10000", .min = 1, .max = 3600000,

@@ -208,6 +208,23 @@ TEST(a_slow_stage_holds_no_more_than_its_buffer)
     rig_check_copies(application, 4000);
 }
 
+TEST(the_buffer_is_bounded_in_bytes_as_well)
+{
+    VD_AUTO(mem) char *application = rig_make_topics();
+    struct rig rig;
+
+    rig_send_numbers(application, 0, 2000); /* key and value: up to four digits each */
+    probe.delay_ms = 5;
+    probe.limit = 2000;
+    rig_open_copy(&rig, application, "main");
+    rig.conf.batch.records = 50;
+    rig.conf.buffer.bytes = 1600;
+    rig_run(&rig, is_limit_reached);
+    assert_in_range(rig.buffered_max, 100, 300);
+    assert_true(seen.pauses > 0);
+    rig_check_copies(application, 2000);
+}
+
 /* ---- life ----------------------------------------------------------------------------------- */
 
 static void assign_never(struct vd_stage *stage, void *state, struct vd_assign *assign)
@@ -265,6 +282,7 @@ int main(void)
         cmocka_unit_test(a_batch_that_fails_is_offered_again),
         cmocka_unit_test(a_fault_outside_shows_in_readiness_until_a_batch_succeeds),
         cmocka_unit_test(a_slow_stage_holds_no_more_than_its_buffer),
+        cmocka_unit_test(the_buffer_is_bounded_in_bytes_as_well),
         cmocka_unit_test(a_stage_that_owes_an_answer_about_its_partitions_can_be_drained),
         cmocka_unit_test(a_stage_without_inputs_and_outputs_is_ready_and_drains),
     };

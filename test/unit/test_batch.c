@@ -36,7 +36,7 @@ struct scene {
 
 static void push(struct vd_part *part, int64_t offset, const char *fault)
 {
-    struct vd_held *held = vd_part_push(part, NULL, 0);
+    struct vd_held *held = vd_part_push(part, NULL, 10, 0);
 
     held->fault = fault != NULL ? vd_strdup(fault) : NULL;
     held->record = (struct vd_record){.key = "k",

@@ -8,7 +8,7 @@
 
 static struct vd_held *push(struct vd_part *part, int64_t offset)
 {
-    struct vd_held *held = vd_part_push(part, NULL, 1000 + offset);
+    struct vd_held *held = vd_part_push(part, NULL, 10, 1000 + offset);
 
     held->record.offset = offset;
     return held;
@@ -50,6 +50,20 @@ TEST(a_new_part_is_owned_and_empty)
     assert_int_equal(part->last_committed, 7);
     assert_null(part->cursor);
     assert_int_equal(part->waiting, 0);
+    vd_part_unref(part);
+}
+
+TEST(bytes_are_held_until_the_commit)
+{
+    struct vd_part *part = sample();
+
+    assert_int_equal(part->held_bytes, 40);
+    (void)take(part, 3);
+    assert_int_equal(part->held_bytes, 40);
+    vd_part_commit(part, 14);
+    assert_int_equal(part->held_bytes, 20);
+    vd_part_rewind(part);
+    assert_int_equal(part->held_bytes, 20);
     vd_part_unref(part);
 }
 
@@ -140,6 +154,7 @@ TEST(a_part_lives_until_its_last_batch_lets_go)
 }
 
 RUN_TESTS(cmocka_unit_test(a_new_part_is_owned_and_empty),
+          cmocka_unit_test(bytes_are_held_until_the_commit),
           cmocka_unit_test(records_wait_in_the_order_of_their_offsets),
           cmocka_unit_test(a_commit_frees_what_lies_below_it),
           cmocka_unit_test(after_everything_was_committed_the_next_record_waits),
