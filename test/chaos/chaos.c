@@ -15,7 +15,8 @@
 #include "open.h"
 #include "schedule.h"
 
-#define STOCK 200         /* voters that are sent again */
+#define STOCK 200 /* voters that are sent again */
+#define AIMS_MAX 8
 #define OPEN_WAIT_MS 400  /* a kill waits so long for a transaction */
 #define OPEN_SHARE_MIN 30 /* per cent of the kills, else the test tests nothing */
 #define NEVER INT64_MAX
@@ -27,13 +28,14 @@ static const char usage[] =
     "  --seed N       what is done; else the time of day\n"
     "  --voters N     100000\n"
     "  --kills N      of nodes, 24; all other faults in proportion\n"
+    "  --stops N      of nodes, for up to 15 s; else a twelfth of the kills\n"
     "  --seconds N    over which they are spread, 100\n"
     "  --patience N   seconds for all votes to be counted after the last fault, 120\n";
 
 static struct {
     uint64_t seed;
-    int voters, kills, seconds, patience;
-} options = {.voters = 100000, .kills = 24, .seconds = 100, .patience = 120};
+    int voters, kills, stops, seconds, patience;
+} options = {.stops = -1, .voters = 100000, .kills = 24, .seconds = 100, .patience = 120};
 
 static struct election election;
 static struct open_probe *probe;
@@ -84,7 +86,7 @@ static void resume(int n)
     }
 }
 
-/* No node may end by itself, whatever is done to the others. */
+/* Wake who has slept; no node may end by itself, whatever is done to the others. */
 static void look_after_nodes(void)
 {
     for (int n = 0; n < NODES; n++) {
@@ -116,22 +118,45 @@ static void wait_ms(int64_t ms)
     } while (now_ms() < end_ms);
 }
 
-static void kill_node(int n, bool is_probed)
+/* Hold the node while it has a transaction open, so that the kill hits it there. */
+static bool hold_in_transaction(int n)
+{
+    for (int i = 0; i < AIMS_MAX; i++) {
+        if (!open_probe_wait(probe, OPEN_WAIT_MS)) {
+            return false;
+        }
+        (void)kill(election.nodes[n].pid, SIGSTOP);
+        if (open_probe_is_stuck(probe)) {
+            return true;
+        }
+        (void)kill(election.nodes[n].pid, SIGCONT);
+    }
+    return false;
+}
+
+/* How a node is killed. */
+enum aim {
+    AIM_BLIND, /* at once, without a look: no broker could answer */
+    AIM_TIME,  /* at once, then look whether a transaction is left open */
+    AIM_OPEN,  /* while a transaction is open, if one comes soon */
+};
+
+static void kill_node(int n, enum aim aim)
 {
     bool is_open = false;
 
     /* A stopped node's transaction would be taken for that of the one killed. */
-    is_probed = is_probed && resume_ms[0] == NEVER && resume_ms[1] == NEVER;
-    if (is_probed) {
-        (void)open_probe_wait(probe, OPEN_WAIT_MS);
+    if (resume_ms[0] != NEVER || resume_ms[1] != NEVER) {
+        aim = AIM_BLIND;
+    }
+    if (aim == AIM_OPEN) {
+        is_open = hold_in_transaction(n);
     }
     (void)election_stop(&election, n, SIGKILL);
     resume_ms[n] = NEVER;
     kills++;
-    if (is_probed) {
-        is_open = open_probe_is_stuck(probe);
-        kills_open += is_open;
-    }
+    is_open = is_open || (aim != AIM_BLIND && open_probe_is_stuck(probe));
+    kills_open += is_open;
     start(n);
     say("node %d killed%s", n, is_open ? " in a transaction" : "");
 }
@@ -145,9 +170,9 @@ static void outage(const struct event *event, const char *server)
     (void)snprintf(words, sizeof(words), "kill %s >/dev/null", server);
     election_server(words);
     say("%s killed", server);
-    if (event->has_kill) {
+    if (event->is_aimed) {
         wait_ms(event->ms / 2);
-        kill_node(event->node, false);
+        kill_node(event->node, AIM_BLIND);
     }
     wait_ms(event->ms / 2);
     (void)snprintf(words, sizeof(words), "start %s >/dev/null", server);
@@ -176,28 +201,43 @@ static void send_foul(void)
     say("repeats and poison sent");
 }
 
+static void stop_node(int n, int ms)
+{
+    bool is_open = open_probe_wait(probe, OPEN_WAIT_MS);
+
+    (void)kill(election.nodes[n].pid, SIGSTOP);
+    resume_ms[n] = now_ms() + ms;
+    say("node %d stopped for %d ms%s", n, ms, is_open ? ", perhaps in a transaction" : "");
+}
+
+static void leave_and_join(int n, int away_ms)
+{
+    say("node %d leaves", n);
+    if (election_stop(&election, n, SIGTERM) != 0) {
+        say("node %d DID NOT END IN GOOD ORDER", n);
+        ended++;
+    }
+    wait_ms(away_ms);
+    start(n);
+    say("node %d joins", n);
+}
+
 static void run(const struct event *event)
 {
+    int n = event->node;
+
+    /* A zombie shall wake up, so it is another node's turn. */
+    n = resume_ms[n] == NEVER ? n : (n + 1) % NODES;
     switch (event->act) {
     case ACT_KILL:
-        kill_node(event->node, true);
+        kill_node(n, event->is_aimed ? AIM_OPEN : AIM_TIME);
         break;
     case ACT_STOP:
-        resume(event->node);
-        (void)kill(election.nodes[event->node].pid, SIGSTOP);
-        resume_ms[event->node] = now_ms() + event->ms;
-        say("node %d stopped for %d ms", event->node, event->ms);
+        stop_node(n, event->ms);
         break;
     case ACT_LEAVE:
-        resume(event->node);
-        say("node %d leaves", event->node);
-        if (election_stop(&election, event->node, SIGTERM) != 0) {
-            say("node %d DID NOT END IN GOOD ORDER", event->node);
-            ended++;
-        }
-        wait_ms(event->ms);
-        start(event->node);
-        say("node %d joins", event->node);
+        resume(n);
+        leave_and_join(n, event->ms);
         break;
     case ACT_BROKER:
         outage(event, "kafka");
@@ -287,15 +327,13 @@ static bool wait_counted(void)
 static bool run_election(void)
 {
     static struct event events[EVENTS_MAX];
-    size_t count = schedule_make(options.seed, options.kills, options.seconds, events);
+    size_t count =
+        schedule_make(options.seed, options.kills, options.stops, options.seconds, events);
     bool is_good;
 
     for (size_t i = 0; i < count; i++) {
         wait_ms(events[i].pause_ms);
         run(&events[i]);
-    }
-    for (int n = 0; n < NODES; n++) {
-        resume(n);
     }
     is_good = wait_counted();
     for (int n = 0; n < NODES; n++) {
@@ -318,10 +356,13 @@ static bool run_election(void)
 
 static void read_options(int argc, char **argv)
 {
-    static const struct option names[] = {
-        {"seed", required_argument, NULL, 's'},     {"voters", required_argument, NULL, 'v'},
-        {"kills", required_argument, NULL, 'k'},    {"seconds", required_argument, NULL, 't'},
-        {"patience", required_argument, NULL, 'p'}, {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"seed", required_argument, NULL, 's'},
+                                          {"voters", required_argument, NULL, 'v'},
+                                          {"kills", required_argument, NULL, 'k'},
+                                          {"stops", required_argument, NULL, 'z'},
+                                          {"seconds", required_argument, NULL, 't'},
+                                          {"patience", required_argument, NULL, 'p'},
+                                          {NULL, 0, NULL, 0}};
     int letter;
 
     options.seed = (uint64_t)time(NULL);
@@ -337,6 +378,9 @@ static void read_options(int argc, char **argv)
             break;
         case 'k':
             options.kills = number;
+            break;
+        case 'z':
+            options.stops = number;
             break;
         case 't':
             options.seconds = number;
@@ -356,6 +400,7 @@ int main(int argc, char **argv)
     bool is_good;
 
     read_options(argc, argv);
+    options.stops = options.stops < 0 ? (options.kills + 11) / 12 : options.stops;
     if (!election_is_possible() || getenv("VD_CHECK") == NULL ||
         getenv("VOTINGD_TEST_LOCAL") == NULL) {
         print_message("VD_CHECK and VOTINGD_TEST_LOCAL are needed\n");

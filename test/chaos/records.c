@@ -27,6 +27,7 @@ static rd_kafka_t *client(const char *brokers, bool is_committed)
         {"enable.partition.eof", "true"},
         {"allow.auto.create.topics", "false"},
         {"check.crcs", "true"},
+        {"fetch.wait.max.ms", "20"},
         {"auto.offset.reset", "error"},
         {"isolation.level", is_committed ? "read_committed" : "read_uncommitted"},
     };

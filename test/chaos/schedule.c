@@ -3,6 +3,7 @@
 
 #define STOP_MS_MAX 15000 /* beyond the session's 10 s: the others take over */
 #define AWAY_MS_MAX 4000
+#define BURST_MS_MAX 500 /* into a start, or a takeover */
 
 uint64_t schedule_next(uint64_t *state)
 {
@@ -37,7 +38,7 @@ static size_t add(struct event *events, size_t count, enum act act, int times)
     return count;
 }
 
-size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events)
+size_t schedule_make(uint64_t seed, int kills, int stops, int seconds, struct event *events)
 {
     uint64_t state = seed;
     int few = (kills + 11) / 12;
@@ -45,7 +46,7 @@ size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events
     int pause_ms;
 
     count = add(events, count, ACT_KILL, kills);
-    count = add(events, count, ACT_STOP, few);
+    count = add(events, count, ACT_STOP, stops);
     count = add(events, count, ACT_LEAVE, few);
     count = add(events, count, ACT_BROKER, few);
     count = add(events, count, ACT_DATABASE, few);
@@ -53,10 +54,12 @@ size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events
     shuffle(&state, events, count);
     pause_ms = 2 * seconds * 1000 / (int)count;
     for (size_t i = 0; i < count; i++) {
-        events[i].pause_ms = below(&state, pause_ms + 1);
+        bool is_burst = below(&state, 4) == 0;
+
+        events[i].pause_ms = below(&state, is_burst ? BURST_MS_MAX : 4 * pause_ms / 3 + 1);
         events[i].node = below(&state, NODES);
         events[i].ms = below(&state, events[i].act == ACT_STOP ? STOP_MS_MAX : AWAY_MS_MAX);
-        events[i].has_kill = below(&state, 2) == 0;
+        events[i].is_aimed = below(&state, 2) == 0;
     }
     return count;
 }

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 enum act {
-    ACT_KILL,     /* kill -9 of a node, in an open transaction if one comes soon; start it again */
+    ACT_KILL,     /* kill -9 of a node; start it again at once */
     ACT_STOP,     /* stop a node's process for 'ms': a zombie when it goes on */
     ACT_LEAVE,    /* end a node in good order; start it again after 'ms' */
     ACT_BROKER,   /* kill -9 of Kafka, and start it after 'ms' */
@@ -20,7 +20,8 @@ struct event {
     int pause_ms; /* before it */
     int node;
     int ms;
-    bool has_kill; /* of a server: kill 'node' while it is away */
+    bool
+        is_aimed; /* a kill: while a transaction is open; of a server: kill 'node' in its absence */
 };
 
 #define NODES 2
@@ -29,8 +30,8 @@ struct event {
 /* The next number of a sequence (splitmix64). */
 uint64_t schedule_next(uint64_t *state);
 
-/* Fill in 'events': so many kills of nodes, and in proportion all else, over so many seconds.
- * Returns: how many there are. */
-size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events);
+/* Fill in 'events': so many kills and stops of nodes, in proportion to the kills all else, over so
+ * many seconds. Returns: how many there are. */
+size_t schedule_make(uint64_t seed, int kills, int stops, int seconds, struct event *events);
 
 #endif
