@@ -148,14 +148,18 @@ static void fetch_metadata(struct vd_producer *producer)
     }
 }
 
+/* By transactional or by instance id. Both count, or the older of two processes would go on to
+ * replace its producer for the second one, each time fencing the newer process, which then ends in
+ * its place. */
 static bool is_fencing(rd_kafka_resp_err_t code)
 {
     return code == RD_KAFKA_RESP_ERR__FENCED || code == RD_KAFKA_RESP_ERR_PRODUCER_FENCED ||
-           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH;
+           code == RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH ||
+           code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
 }
 
-/* One fence can be a time-out of ours that the broker ended; two in a minute are another process.
- */
+/* One fence can be a time-out of ours that the broker ended, or our own return to the group; two in
+ * a minute are another process. */
 static void note_fencing(struct vd_producer *producer, rd_kafka_resp_err_t code)
 {
     char text[256];
