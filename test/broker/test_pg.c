@@ -2,6 +2,7 @@
 #include "pg.h"
 
 #include <arpa/inet.h>
+#include <libpq-fe.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -92,6 +93,21 @@ TEST(a_refused_connection_is_tried_again)
     scene_close(&loop);
 }
 
+/* Of DATABASE_URL; "" if it has none. */
+static const char *password(void)
+{
+    static char text[128];
+    PQconninfoOption *options = PQconninfoParse(getenv("DATABASE_URL"), NULL);
+
+    for (const PQconninfoOption *at = options; at != NULL && at->keyword != NULL; at++) {
+        if (strcmp(at->keyword, "password") == 0 && at->val != NULL) {
+            (void)snprintf(text, sizeof(text), "%s", at->val);
+        }
+    }
+    PQconninfoFree(options);
+    return text;
+}
+
 TEST(a_second_host_is_tried_after_the_first)
 {
     struct vd_loop loop;
@@ -101,8 +117,8 @@ TEST(a_second_host_is_tried_after_the_first)
 
     vd_loop_init(&loop);
     client_open(&probe, &loop);
-    two = vd_format("host=127.0.0.1,127.0.0.1 port=1,%s user=%s dbname=%s",
-                    client_run(&probe, "SELECT inet_server_port()").text,
+    two = vd_format("host=127.0.0.1,127.0.0.1 port=1,%s password='%s' user=%s dbname=%s",
+                    client_run(&probe, "SELECT inet_server_port()").text, password(),
                     client_run(&probe, "SELECT current_user").text,
                     client_run(&probe, "SELECT current_database()").text);
     client_open_at(&client, &loop, two, scene_session);
