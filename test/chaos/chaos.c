@@ -19,6 +19,7 @@
 #define AIMS_MAX 8
 #define OPEN_WAIT_MS 400  /* a kill waits so long for a transaction */
 #define OPEN_SHARE_MIN 30 /* per cent of the kills, else the test tests nothing */
+#define KILLS_TELLING 20  /* fewer have no share to speak of */
 #define NEVER INT64_MAX
 #define COMMAND_BYTES 1024
 
@@ -345,7 +346,7 @@ static bool run_election(void)
     if (check(false) != 0 || ended > 0) {
         is_good = false;
     }
-    if (kills_open * 100 < kills * OPEN_SHARE_MIN) {
+    if (kills >= KILLS_TELLING && kills_open * 100 < kills * OPEN_SHARE_MIN) {
         say("TOO FEW KILLS IN A TRANSACTION");
         is_good = false;
     }
