@@ -108,7 +108,6 @@ TEST(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated)
         {ADD_OFFSETS, RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED},
         {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_ILLEGAL_GENERATION},
         {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_UNKNOWN_MEMBER_ID},
-        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID},
         {END_TXN, RD_KAFKA_RESP_ERR_INVALID_TXN_STATE},
         {END_TXN, RD_KAFKA_RESP_ERR_UNKNOWN_PRODUCER_ID},
     };
@@ -147,6 +146,18 @@ TEST(a_producer_that_is_fenced_twice_in_a_minute_has_a_double)
     assert_true(scene.fenced > 0);
 }
 
+TEST(a_fence_by_instance_id_counts_as_well)
+{
+    static const struct fault fences[] = {
+        {ADD_PARTITIONS, RD_KAFKA_RESP_ERR_PRODUCER_FENCED},
+        {TXN_OFFSET_COMMIT, RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID},
+    };
+
+    run_with(fences, sizeof(fences) / sizeof(fences[0]));
+    assert_true(scene.fenced > 0);
+}
+
 RUN_TESTS(cmocka_unit_test(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated),
           cmocka_unit_test(a_passing_error_is_waited_out_with_the_same_batch),
-          cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double))
+          cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double),
+          cmocka_unit_test(a_fence_by_instance_id_counts_as_well))
