@@ -16,8 +16,8 @@
 #include "schedule.h"
 
 #define STOCK 200 /* voters that are sent again */
-#define AIMS_MAX 8
-#define OPEN_WAIT_MS 400  /* a kill waits so long for a transaction */
+#define AIMS_MAX 20
+#define OPEN_WAIT_MS 1500 /* a kill waits so long for a transaction */
 #define OPEN_SHARE_MIN 30 /* per cent of the kills, else the test tests nothing */
 #define KILLS_TELLING 20  /* fewer have no share to speak of */
 #define NEVER INT64_MAX
@@ -207,7 +207,9 @@ static void stop_node(int n, int ms)
     bool is_open = open_probe_wait(probe, OPEN_WAIT_MS);
 
     (void)kill(election.nodes[n].pid, SIGSTOP);
-    resume_ms[n] = now_ms() + ms;
+    if (resume_ms[n] == NEVER || resume_ms[n] < now_ms() + ms) {
+        resume_ms[n] = now_ms() + ms; /* else it sleeps on */
+    }
     say("node %d stopped for %d ms%s", n, ms, is_open ? ", perhaps in a transaction" : "");
 }
 

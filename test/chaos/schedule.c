@@ -52,14 +52,14 @@ size_t schedule_make(uint64_t seed, int kills, int stops, int seconds, struct ev
     count = add(events, count, ACT_DATABASE, few);
     count = add(events, count, ACT_FOUL, 2 * few);
     shuffle(&state, events, count);
-    pause_ms = 2 * seconds * 1000 / (int)count;
+    pause_ms = 2 * seconds * 1000 / ((int)count + 1);
     for (size_t i = 0; i < count; i++) {
         bool is_burst = below(&state, 4) == 0;
 
         events[i].pause_ms = below(&state, is_burst ? BURST_MS_MAX : 4 * pause_ms / 3 + 1);
         events[i].node = below(&state, NODES);
         events[i].ms = below(&state, events[i].act == ACT_STOP ? STOP_MS_MAX : AWAY_MS_MAX);
-        events[i].is_aimed = below(&state, 2) == 0;
+        events[i].is_aimed = below(&state, 4) < (events[i].act == ACT_KILL ? 3 : 2);
     }
     return count;
 }
