@@ -299,6 +299,9 @@ static struct match match_name(const struct scan *scan, const char *name, size_t
         if (len == 0 || part[0] != name[0] || strncmp(part, name, len) != 0) {
             continue;
         }
+        if (memchr(name, '.', len) != NULL) {
+            continue; /* {"a.b": 1} is not {"a": {"b": 1}} */
+        }
         if (part[len] == '\0') {
             match.whole |= left & -left;
         } else if (part[len] == '.') {
