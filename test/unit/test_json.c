@@ -334,7 +334,6 @@ RUN_TESTS(cmocka_unit_test(what_the_standard_allows_is_accepted),
           cmocka_unit_test(fields_are_found_with_their_raw_text),
           cmocka_unit_test(the_last_of_two_members_counts_with_all_it_holds),
           cmocka_unit_test(escaped_names_are_the_names_they_stand_for),
-          cmocka_unit_test(a_name_with_a_dot_is_no_path),
-          cmocka_unit_test(escapes_are_resolved),
+          cmocka_unit_test(a_name_with_a_dot_is_no_path), cmocka_unit_test(escapes_are_resolved),
           cmocka_unit_test(integers_are_read_to_the_ends_of_64_bits),
           cmocka_unit_test(a_cut_text_is_refused_and_nothing_is_read_behind_it))
