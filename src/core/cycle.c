@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "stage_impl.h"
 
 #define JOBS_MAX 2 /* commits with the producer: one runs, one waits */
@@ -274,6 +275,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     }
     part->next_offset = message->offset + 1;
     held = vd_part_push(part, event, bytes, vd_loop_now_ms(stage->host->loop));
+    (void)VD_FAILPOINT(stage->log, polled);
     stage->buffered++;
     stage->buffered_bytes += bytes;
     status = vd_record_from_message(message, &held->record, &err);
@@ -336,6 +338,7 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
         stage->host->on_fenced(stage->host->arg, stage->conf->name, job->err.msg);
     }
     if (job->outcome == VD_TXN_DONE && !batch->is_void) {
+        (void)VD_FAILPOINT(stage->log, committed);
         on_committed(stage, batch);
     } else if (!batch->is_void) {
         if (stage->life == VD_LIFE_RUNNING) {

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "node_impl.h"
 
 #define TICK_MS 1000
@@ -260,6 +261,26 @@ static void open_signals(struct vd_node *node)
     uv_signal_start(&node->sigterm, on_signal, SIGTERM);
 }
 
+#ifdef VD_FAILPOINTS
+static enum vd_status arm_failpoints(const struct vd_topology *topology, struct vd_err *err)
+{
+    const char **names = vd_alloc_array(topology->stage_count + 1, sizeof(char *));
+    enum vd_status status;
+
+    for (size_t i = 0; i < topology->stage_count; i++) {
+        names[i] = topology->stages[i]->name;
+    }
+    status = vd_failpoints_arm(getenv("VOTINGD_FAILPOINTS"), names, topology->stage_count, err);
+    free(names);
+    return status;
+}
+#else
+static enum vd_status arm_failpoints(const struct vd_topology *topology, struct vd_err *err)
+{
+    return VD_OK;
+}
+#endif
+
 static void start(struct vd_node *node)
 {
     const struct vd_topics_events events = {
@@ -269,8 +290,8 @@ static void start(struct vd_node *node)
     node->tick_due_ms = vd_loop_now_ms(&node->loop) + TICK_MS;
     node->start_told_ms = vd_loop_now_ms(&node->loop) + SLOW_START_MS;
     vd_timer_start(node->tick, TICK_MS);
-    if (vd_node_open_routes(node, &err) != VD_OK || open_stages(node, &err) != VD_OK ||
-        vd_web_start(node->host.web, &err) != VD_OK) {
+    if (arm_failpoints(node->topology, &err) != VD_OK || vd_node_open_routes(node, &err) != VD_OK ||
+        open_stages(node, &err) != VD_OK || vd_web_start(node->host.web, &err) != VD_OK) {
         vd_error(node->log, "%s", err.msg);
         drain(node, VD_EXIT_FAILURE);
         return;

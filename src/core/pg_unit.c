@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "pg_impl.h"
 
 #define SQLSTATE_LOST "08006"
@@ -132,6 +133,7 @@ static void finish_first(struct vd_pg *pg)
     }
     if (segment->preparing == NULL) {
         pg->unit_count--;
+        (void)VD_FAILPOINT(pg->log, pg_answered);
         segment->on_done(segment->arg, segment);
     }
     free_segment(segment);
@@ -211,6 +213,14 @@ static bool send_prepare(struct vd_pg *pg, struct statement *statement)
            PQpipelineSync(pg->conn) == 1;
 }
 
+#ifdef VD_FAILPOINTS
+static void flush_now(struct vd_pg *pg)
+{
+    while (PQflush(pg->conn) > 0) {
+    }
+}
+#endif
+
 static bool send_unit(struct vd_pg *pg, const struct vd_pg_stmt *stmts, size_t count,
                       struct vd_pg_reply *unit)
 {
@@ -219,6 +229,7 @@ static bool send_unit(struct vd_pg *pg, const struct vd_pg_stmt *stmts, size_t c
             return false;
         }
     }
+    (void)VD_FAILPOINT_AFTER(pg->log, pg_sync, flush_now(pg));
     return PQpipelineSync(pg->conn) == 1;
 }
 
@@ -262,6 +273,7 @@ enum vd_status vd_pg_run(struct vd_pg *pg, const struct vd_pg_stmt *stmts, size_
     }
     pg->unit_count++;
     if (is_prepared && send_unit(pg, stmts, count, unit)) {
+        (void)VD_FAILPOINT_AFTER(pg->log, pg_sent, flush_now(pg));
         vd_pg_flush(pg);
     } else {
         vd_pg_break(pg, "could not send to PostgreSQL"); /* half a unit went out: start afresh */

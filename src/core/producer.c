@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "txn_watch.h"
 
 #define INIT_TIMEOUT_MS 2000
@@ -66,6 +67,7 @@ struct vd_producer *vd_producer_new(struct vd_kafka *kafka, const char *transact
     producer->log = log;
     producer->transactional_id = vd_strdup(transactional_id);
     producer->topic_names = topics;
+    producer->watch.log = log;
     producer->topic_count = topic_count;
     producer->topics = vd_alloc_array(topic_count + 1, sizeof(*producer->topics));
     return producer;
@@ -285,12 +287,22 @@ static enum vd_status produce_one(struct vd_producer *producer, const struct vd_
     }
 }
 
+#ifdef VD_FAILPOINTS
+static void flush_now(struct vd_producer *producer)
+{
+    (void)rd_kafka_flush(producer->rk, VD_TXN_TIMEOUT_MS); /* if not, less is there; that is all */
+}
+#endif
+
 static enum vd_status produce_all(struct vd_producer *producer, const struct vd_txn_job *job,
                                   int64_t deadline_ms, struct vd_err *err)
 {
     for (size_t i = 0; i < job->record_count; i++) {
         if (produce_one(producer, job, &job->records[i], deadline_ms, err) != VD_OK) {
             return err->status;
+        }
+        if (i == (job->record_count - 1) / 2) {
+            (void)VD_FAILPOINT_AFTER(producer->log, txn_some, flush_now(producer));
         }
         if (i % POLL_EVERY_RECORDS == POLL_EVERY_RECORDS - 1) {
             rd_kafka_poll(producer->rk, 0);
@@ -304,7 +316,8 @@ static enum vd_status produce_all(struct vd_producer *producer, const struct vd_
 static enum vd_status send_offsets(struct vd_producer *producer, const struct vd_txn_job *job,
                                    int64_t deadline_ms, struct vd_err *err)
 {
-    if (job->offsets == NULL) {
+    if (VD_FAILPOINT_AFTER(producer->log, txn_offsets, flush_now(producer)) ||
+        job->offsets == NULL) {
         return VD_OK;
     }
     assert(job->offsets->cnt > 0); /* an empty list is skipped, and the fence with it */
@@ -326,11 +339,16 @@ static enum vd_status send_offsets(struct vd_producer *producer, const struct vd
 static enum vd_status end_transaction(struct vd_producer *producer, int64_t deadline_ms,
                                       struct vd_err *err)
 {
+    if (VD_FAILPOINT(producer->log, txn_end)) {
+        return vd_fail(err, VD_FAILED, "EndTxn was left out");
+    }
     for (;;) {
         rd_kafka_error_t *error = rd_kafka_commit_transaction(producer->rk, -1);
 
         if (error == NULL) {
-            return VD_OK;
+            return VD_FAILPOINT(producer->log, txn_answered)
+                       ? vd_fail(err, VD_FAILED, "the answer was left out")
+                       : VD_OK;
         }
         if (!rd_kafka_error_is_retriable(error) || now_ms() > deadline_ms) {
             return take_error(producer, error, VD_FAILED, "commit", err);
@@ -356,6 +374,7 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
     if (error != NULL) {
         return take_error(producer, error, VD_FAILED, "begin a transaction", err);
     }
+    (void)VD_FAILPOINT(producer->log, txn_begun);
     if (produce_all(producer, job, deadline_ms, err) != VD_OK ||
         send_offsets(producer, job, deadline_ms, err) != VD_OK ||
         end_transaction(producer, deadline_ms, err) != VD_OK) {

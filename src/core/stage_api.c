@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "stage_impl.h"
 
 struct vd_log *vd_stage_log(const struct vd_stage *stage)
@@ -187,5 +188,6 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
     if (msg->partition == VD_BY_KEY) {
         record.partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);
     }
+    (void)VD_FAILPOINT(stage->log, publish);
     return vd_publisher_send(stage->host->publisher, &record, err);
 }

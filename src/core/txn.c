@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "alloc.h"
+#include "failpoint.h"
 #include "producer.h"
 #include "queue.h"
 
@@ -202,6 +203,9 @@ static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn
 
     if (job->offsets == NULL) {
         return VD_TXN_VOID; /* a source reads its own progress */
+    }
+    if (VD_FAILPOINT(txn->log, txn_doubt)) {
+        return VD_TXN_VOID;
     }
     now = ask_committed(txn, job->offsets);
     if (now == NULL) {

@@ -4,6 +4,8 @@
 
 #include <assert.h>
 
+#include "failpoint.h"
+
 /* Kafka protocol, API keys. */
 enum {
     API_ADD_PARTITIONS = 24,
@@ -26,6 +28,7 @@ static rd_kafka_resp_err_t on_request_sent(rd_kafka_t *rk, int fd, const char *b
 
     if (api_key == API_END_TXN) {
         atomic_fetch_add(&watch->end_txn_sent, 1);
+        (void)VD_FAILPOINT(watch->log, txn_end_sent);
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }
@@ -39,6 +42,8 @@ static rd_kafka_resp_err_t on_response_received(rd_kafka_t *rk, int fd, const ch
 
     if (is_transactional(api_key) && error != RD_KAFKA_RESP_ERR_NO_ERROR) {
         atomic_store(&watch->is_doubtful, true);
+        vd_debug(watch->log, "no answer to transactional request %d: %s", api_key,
+                 rd_kafka_err2str(error));
     }
     return RD_KAFKA_RESP_ERR_NO_ERROR;
 }

@@ -8,7 +8,10 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 
+#include "log.h"
+
 struct vd_txn_watch {
+    const struct vd_log *log; /* of the producer; borrowed */
     atomic_int end_txn_sent;
     atomic_bool is_doubtful;
 };
