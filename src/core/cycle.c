@@ -15,6 +15,23 @@ bool vd_cycle_is_idle(const struct vd_stage *stage)
     return stage->batches == NULL;
 }
 
+/* The partitions that are stopped, or those that are not. */
+static rd_kafka_topic_partition_list_t *list_parts(const struct vd_stage *stage, bool is_stopped)
+{
+    rd_kafka_topic_partition_list_t *list =
+        rd_kafka_topic_partition_list_new((int)stage->part_count);
+
+    for (size_t i = 0; i < stage->part_count; i++) {
+        const struct vd_part *part = stage->parts[i];
+
+        if ((part->stopped != NULL) == is_stopped) {
+            rd_kafka_topic_partition_list_add(list, stage->conf->inputs[part->input]->name,
+                                              part->partition);
+        }
+    }
+    return list;
+}
+
 void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused)
 {
     rd_kafka_topic_partition_list_t *list;
@@ -22,13 +39,7 @@ void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused)
     if (stage->is_paused == is_paused || stage->part_count == 0) {
         return;
     }
-    list = rd_kafka_topic_partition_list_new((int)stage->part_count);
-    for (size_t i = 0; i < stage->part_count; i++) {
-        const struct vd_part *part = stage->parts[i];
-
-        rd_kafka_topic_partition_list_add(list, stage->conf->inputs[part->input]->name,
-                                          part->partition);
-    }
+    list = list_parts(stage, false);
     stage->is_paused = is_paused;
     if (is_paused) {
         vd_consumer_pause(stage->consumer, list);
@@ -58,9 +69,37 @@ static void count_buffered(struct vd_stage *stage)
     stage->buffered = 0;
     stage->buffered_bytes = 0;
     for (size_t i = 0; i < stage->part_count; i++) {
-        stage->buffered += stage->parts[i]->held_count;
-        stage->buffered_bytes += stage->parts[i]->held_bytes;
+        const struct vd_part *part = stage->parts[i];
+
+        if (part->stopped == NULL) { /* what a stopped one holds must not hold up the others */
+            stage->buffered += part->held_count;
+            stage->buffered_bytes += part->held_bytes;
+        }
     }
+}
+
+void vd_cycle_stop_part(struct vd_stage *stage, struct vd_part *part, const char *reason)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, stage->conf->inputs[part->input]->name,
+                                      part->partition);
+    vd_consumer_pause(stage->consumer, list);
+    rd_kafka_topic_partition_list_destroy(list);
+    part->stopped = vd_strdup(reason);
+    count_buffered(stage);
+    check_pressure(stage);
+}
+
+/* The library keeps the pause of a partition that comes back to us. */
+void vd_cycle_release_stopped(struct vd_stage *stage)
+{
+    rd_kafka_topic_partition_list_t *list = list_parts(stage, true);
+
+    if (list->cnt > 0) {
+        vd_consumer_resume(stage->consumer, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
 }
 
 static void unlink_batch(struct vd_stage *stage, struct vd_batch *batch)
@@ -163,7 +202,7 @@ static size_t count_waiting(const struct vd_stage *stage, size_t input, int64_t 
     for (size_t i = 0; i < stage->part_count; i++) {
         const struct vd_part *part = stage->parts[i];
 
-        if (part->input == input && part->waiting > 0) {
+        if (part->input == input && part->waiting > 0 && part->stopped == NULL) {
             waiting += part->waiting;
             if (part->cursor->arrived_ms < *oldest_ms) {
                 *oldest_ms = part->cursor->arrived_ms;
@@ -185,7 +224,7 @@ static void offer_records(struct vd_stage *stage, size_t input, size_t waiting)
         struct vd_part *part = stage->parts[(stage->next_part + n) % stage->part_count];
         size_t share;
 
-        if (part->input != input || part->waiting == 0) {
+        if (part->input != input || part->waiting == 0 || part->stopped != NULL) {
             continue;
         }
         share = (part->waiting * limit + waiting - 1) / waiting;
@@ -268,7 +307,8 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     struct vd_held *held;
     enum vd_status status;
 
-    if (part == NULL || message->offset < part->next_offset || stage->life != VD_LIFE_RUNNING) {
+    if (part == NULL || message->offset < part->next_offset || part->stopped != NULL ||
+        stage->life != VD_LIFE_RUNNING) {
         vd_metric_add(stage->metrics.dropped, 1);
         rd_kafka_event_destroy(event);
         return;
@@ -283,8 +323,9 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     if (status == VD_INVALID) {
         held->fault = vd_strdup(err.msg);
     } else if (status != VD_OK) {
-        vd_stage_halt(stage, "%s[%d] offset %lld: %s", rd_kafka_topic_name(message->rkt),
-                      message->partition, (long long)message->offset, err.msg);
+        vd_stage_stop_part(stage, part, "%s[%d] offset %lld: %s: run the same version on all nodes",
+                           rd_kafka_topic_name(message->rkt), message->partition,
+                           (long long)message->offset, err.msg);
         return;
     }
     check_pressure(stage);
@@ -407,9 +448,32 @@ static bool take_answer(struct vd_batch *batch)
     return true;
 }
 
+void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err)
+{
+    assert(err->status != VD_OK);
+    if (take_answer(batch)) {
+        on_failed(batch->stage, batch, err);
+    }
+}
+
+/* Has a partition of the batch been stopped since it was offered? */
+static bool has_stopped(const struct vd_batch *batch)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].part->stopped != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void vd_batch_done(struct vd_batch *batch)
 {
-    if (take_answer(batch)) {
+    const struct vd_err again = {VD_AGAIN, "a partition of it was stopped"};
+
+    if (has_stopped(batch)) {
+        vd_batch_fail(batch, &again);
+    } else if (take_answer(batch)) {
         batch->is_done = true;
         submit(batch->stage, batch);
     }
@@ -425,14 +489,6 @@ void vd_batch_end(struct vd_batch *batch)
     stage->is_ended = true;
     batch->is_done = true;
     submit(stage, batch);
-}
-
-void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err)
-{
-    assert(err->status != VD_OK);
-    if (take_answer(batch)) {
-        on_failed(batch->stage, batch, err);
-    }
 }
 
 void vd_stage_wake(struct vd_stage *stage)

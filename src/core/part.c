@@ -38,6 +38,7 @@ void vd_part_unref(struct vd_part *part)
         part->head = held->next;
         held_free(held);
     }
+    free(part->stopped);
     free(part);
 }
 

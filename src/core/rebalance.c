@@ -2,6 +2,8 @@
  * partition starts, and giving partitions up (exactly-once protocol, 1.3 steps 7 and 8, and 2.4).
  */
 #include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +30,7 @@ struct vd_assign {
     bool is_answered;
     int64_t offset;
     int64_t last;
+    char *stopped; /* owned; why the partition is not read; NULL: it is */
 };
 
 /* Where a partition is settled: every output that keeps the input's partition numbers. */
@@ -72,6 +75,7 @@ void vd_rebalance_drop(struct vd_stage *stage)
     }
     /* The library keeps the pause of a partition that comes back to us. */
     vd_cycle_set_paused(stage, false);
+    vd_cycle_release_stopped(stage);
     for (size_t i = 0; i < stage->part_count; i++) {
         struct vd_part *part = stage->parts[i];
 
@@ -143,6 +147,17 @@ static size_t input_of(const struct vd_stage *stage, const char *topic)
     return input;
 }
 
+/* Those that the stage does not want to read; they come in the order of the questions. */
+static void stop_parts(const struct vd_rebalance *rebalance)
+{
+    for (size_t i = 0; i < rebalance->count; i++) {
+        if (rebalance->questions[i].stopped != NULL) {
+            vd_stage_stop_part(rebalance->stage, rebalance->stage->parts[i], "%s",
+                               rebalance->questions[i].stopped);
+        }
+    }
+}
+
 /* All questions are answered: read on from there, under a fresh snapshot of the group. */
 static void finish_assign(struct vd_rebalance *rebalance)
 {
@@ -166,6 +181,7 @@ static void finish_assign(struct vd_rebalance *rebalance)
     stage->buffered_bytes = 0;
     if (take_parts(stage, list)) {
         vd_stage_fail(stage, NULL);
+        stop_parts(rebalance);
     } else {
         vd_rebalance_drop(stage);
     }
@@ -180,6 +196,9 @@ static void rebalance_free(struct vd_rebalance *rebalance)
         at = &(*at)->next;
     }
     *at = rebalance->next;
+    for (size_t i = 0; i < rebalance->count; i++) {
+        free(rebalance->questions[i].stopped);
+    }
     free(rebalance->questions);
     free(rebalance);
 }
@@ -283,6 +302,23 @@ void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last)
     assign->offset = offset;
     assign->last = last;
     close_question(assign->rebalance);
+}
+
+void vd_assign_stop(struct vd_assign *assign, const char *format, ...)
+{
+    char reason[VD_ERR_MSG_BYTES];
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(reason, sizeof(reason), format, args); /* cut to fit */
+    va_end(args);
+    assign->stopped = vd_strdup(reason);
+    vd_assign_start(assign, VD_NO_OFFSET, VD_NO_OFFSET);
+}
+
+bool vd_assign_is_current(const struct vd_assign *assign)
+{
+    return assign->rebalance->stage->rebalance == assign->rebalance;
 }
 
 void vd_rebalance_decline(struct vd_stage *stage)

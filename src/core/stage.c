@@ -395,5 +395,11 @@ bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason)
         *reason = "joining the consumer group";
         return false;
     }
+    for (size_t i = 0; i < stage->part_count; i++) {
+        if (stage->parts[i]->stopped != NULL) {
+            *reason = stage->parts[i]->stopped;
+            return false;
+        }
+    }
     return true;
 }

@@ -161,6 +161,13 @@ VD_API void vd_stage_set_trouble(struct vd_stage *stage, const char *format, ...
  * person can mend. */
 VD_API void vd_stage_halt(struct vd_stage *stage, const char *format, ...) VD_PRINTF(2, 3);
 
+/* Stop one partition of input 0: nothing of it is read or committed any more and /readyz says why,
+ * until it is assigned anew; the others run on. A batch under way with records of it comes to
+ * nothing, whatever the answer, and is offered again without them: answer it with vd_batch_fail and
+ * forget what came of it. The first reason stays. For faults that only a person can mend. */
+VD_API void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const char *format,
+                                    ...) VD_PRINTF(3, 4);
+
 /* Bind committed offsets to 'tag' (hex digits); it comes back in vd_assign_tag. */
 VD_API void vd_stage_set_tag(struct vd_stage *stage, const char *tag);
 
@@ -174,6 +181,13 @@ VD_API const char *vd_assign_tag(const struct vd_assign *assign); /* "" without 
 /* Begin at 'offset' (VD_NO_OFFSET: at the beginning), with 'last' as the chain's last emitted
  * source offset. Answer later if need be; a revoked question is answered without effect. */
 VD_API void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last);
+
+/* The other answer: do not read the partition, as after vd_stage_stop_partition. */
+VD_API void vd_assign_stop(struct vd_assign *assign, const char *format, ...) VD_PRINTF(2, 3);
+
+/* False once the question is of no interest any more: the assignment was revoked. What the topics
+ * show of the partition may then be its new owner's. */
+VD_API bool vd_assign_is_current(const struct vd_assign *assign);
 
 /* ---- batches --------------------------------------------------------------------------------- */
 

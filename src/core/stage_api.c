@@ -85,14 +85,20 @@ int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output)
     return topic == NULL ? 0 : (int16_t)topic->generation;
 }
 
-bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
+/* The partition of input 0 if it is ours, or NULL. */
+static struct vd_part *find_part(const struct vd_stage *stage, int32_t partition)
 {
     for (size_t i = 0; i < stage->part_count; i++) {
         if (stage->parts[i]->input == 0 && stage->parts[i]->partition == partition) {
-            return true;
+            return stage->parts[i];
         }
     }
-    return false;
+    return NULL;
+}
+
+bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
+{
+    return find_part(stage, partition) != NULL;
 }
 
 struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
@@ -161,6 +167,37 @@ void vd_stage_halt(struct vd_stage *stage, const char *format, ...)
     vd_stage_set_life(stage, VD_LIFE_HALTED);
     vd_cycle_set_paused(stage, true);
     vd_rebalance_decline(stage);
+}
+
+static void stop_part(struct vd_stage *stage, struct vd_part *part, const char *format,
+                      va_list args)
+{
+    char reason[VD_ERR_MSG_BYTES];
+
+    if (part == NULL || part->stopped != NULL || stage->life != VD_LIFE_RUNNING) {
+        return;
+    }
+    (void)vsnprintf(reason, sizeof(reason), format, args); /* cut to fit */
+    vd_error(stage->log, "stopped one partition: %s", reason);
+    vd_cycle_stop_part(stage, part, reason);
+}
+
+void vd_stage_stop_part(struct vd_stage *stage, struct vd_part *part, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    stop_part(stage, part, format, args);
+    va_end(args);
+}
+
+void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    stop_part(stage, find_part(stage, partition), format, args);
+    va_end(args);
 }
 
 void vd_stage_set_tag(struct vd_stage *stage, const char *tag)

@@ -53,6 +53,7 @@ struct vd_part {
     size_t held_count;
     size_t held_bytes;     /* of their keys and values */
     struct vd_metric *lag; /* NULL: not shown yet */
+    char *stopped;         /* owned; why nothing of it is offered any more; NULL: it is */
 };
 
 struct vd_part *vd_part_new(size_t input, int32_t partition, int64_t next_offset, int64_t last);
@@ -196,6 +197,9 @@ void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting */
 bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason);
 void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
 void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: it works again */
+/* vd_stage_stop_partition, of any input. */
+void vd_stage_stop_part(struct vd_stage *stage, struct vd_part *part, const char *format, ...)
+    VD_PRINTF(3, 4);
 /* Nothing is under way any more while draining: go on to close. */
 void vd_stage_continue_drain(struct vd_stage *stage);
 
@@ -207,7 +211,10 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
 void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_cycle_rewind(struct vd_stage *stage); /* everything under way is void */
 void vd_cycle_on_timer(void *arg);
-void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused);
+void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused); /* all but those stopped */
+/* Stop the partition, or let those stopped be fetched again when they are given up. */
+void vd_cycle_stop_part(struct vd_stage *stage, struct vd_part *part, const char *reason);
+void vd_cycle_release_stopped(struct vd_stage *stage);
 bool vd_cycle_is_idle(const struct vd_stage *stage);
 
 /* rebalance.c */

@@ -32,18 +32,6 @@ static bool is_first_of_3_committed(struct rig *rig)
            stage->parts[3]->head == NULL;
 }
 
-static bool is_halted(struct rig *rig)
-{
-    const char *reason = "";
-
-    if (rig->stage->life != VD_LIFE_HALTED) {
-        return false;
-    }
-    assert_false(vd_stage_is_ready(rig->stage, &reason));
-    (void)snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
-    return true;
-}
-
 static bool is_ready_again(struct rig *rig)
 {
     const char *reason = "";
@@ -145,20 +133,6 @@ TEST(a_header_of_the_wrong_length_makes_a_dead_letter)
     assert_string_equal(log.records[0].value, "odd");
     assert_string_equal(log.records[0].reason, "header \"vd-src\": must have 23 bytes, got 4");
     peer_log_free(&log);
-}
-
-TEST(an_unknown_version_of_the_header_halts_the_stage)
-{
-    VD_AUTO(mem) char *application = rig_make_topics();
-    VD_AUTO(mem) char *in = vd_format("%s-in", application);
-    uint8_t source[VD_POSITION_BYTES] = {9};
-    struct rig rig;
-
-    peer_send_source(in, 0, "new", source, sizeof(source));
-    rig_send_numbers(application, 0, 400);
-    rig_open_copy(&rig, application, "main");
-    rig_run(&rig, is_halted);
-    assert_true(strstr(seen.reason, "version") != NULL);
 }
 
 /* ---- answers -------------------------------------------------------------------------------- */
@@ -278,7 +252,6 @@ int main(void)
         cmocka_unit_test(a_stage_stopped_in_the_middle_goes_on_where_it_was),
         cmocka_unit_test(a_bad_record_alone_becomes_a_dead_letter),
         cmocka_unit_test(a_header_of_the_wrong_length_makes_a_dead_letter),
-        cmocka_unit_test(an_unknown_version_of_the_header_halts_the_stage),
         cmocka_unit_test(a_batch_that_fails_is_offered_again),
         cmocka_unit_test(a_fault_outside_shows_in_readiness_until_a_batch_succeeds),
         cmocka_unit_test(a_slow_stage_holds_no_more_than_its_buffer),
