@@ -180,7 +180,8 @@ static void voting_on_decided(const struct setup *setup, void *state, int node, 
 {
     struct voting *voting = state;
 
-    for (unsigned offset = 0; offset < setup->records; offset++) {
+    (void)setup;
+    for (unsigned offset = 0; offset < INPUT_MAX; offset++) {
         if (is_commit && (voting->rejects_open[node] >> offset & 1U) != 0) {
             voting->rejects[offset]++;
         }
