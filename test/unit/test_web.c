@@ -454,29 +454,31 @@ static void *end_handler_later(void *arg)
     return NULL;
 }
 
-TEST(closing_while_requests_wait_answers_them)
+TEST(closing_ends_requests_that_wait)
 {
+    static const char request[] = "GET /block HTTP/1.1\r\nHost: localhost\r\n\r\n";
     struct rig rig;
-    pthread_t first, second, ender;
-    void *answers[2];
+    pthread_t first, ender;
+    void *answer;
     int64_t start_ns;
+    int second;
 
     sem_init(&handler_began, 0, 0);
     sem_init(&handler_may_end, 0, 0);
     rig_open(&rig, NULL, add_routes);
     pthread_create(&first, NULL, ask_block, &rig);
     sem_wait(&handler_began);
-    pthread_create(&second, NULL, ask_block, &rig);
+    second = rig_connect(&rig, 0); /* by this thread: later nobody listens any more */
+    assert_true(rig_send(second, request, sizeof(request) - 1));
     pthread_create(&ender, NULL, end_handler_later, NULL);
     sem_post(&handler_may_end); /* for the second one, if the loop gets to it */
     start_ns = vd_mono_ns();
     rig_close(&rig);
     assert_true(vd_mono_ns() - start_ns < (int64_t)3500 * 1000000);
-    pthread_join(first, &answers[0]);
-    pthread_join(second, &answers[1]);
+    pthread_join(first, &answer);
     pthread_join(ender, NULL);
-    free(answers[0]);
-    free(answers[1]);
+    free(answer);
+    close(second);
     sem_destroy(&handler_began);
     sem_destroy(&handler_may_end);
 }
@@ -576,7 +578,7 @@ RUN_TESTS(cmocka_unit_test(each_request_gets_its_answer),
           cmocka_unit_test(what_is_too_long_is_refused),
           cmocka_unit_test(further_hosts_are_known_by_their_option),
           cmocka_unit_test(a_loop_that_is_late_gives_503_after_2_seconds_and_files_still_come),
-          cmocka_unit_test(closing_while_requests_wait_answers_them),
+          cmocka_unit_test(closing_ends_requests_that_wait),
           cmocka_unit_test(a_port_that_is_taken_is_an_error_that_says_so),
           cmocka_unit_test(a_route_is_taken_only_once),
           cmocka_unit_test(peers_that_dawdle_or_vanish_hold_up_nobody),
