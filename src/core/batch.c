@@ -1,11 +1,13 @@
 /* A batch: the records that a stage works on, and the transaction that becomes of them. */
 #include <assert.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "hash.h"
+#include "letter.h"
 #include "stage_impl.h"
 
 struct vd_batch *vd_batch_new(struct vd_stage *stage, size_t input)
@@ -37,47 +39,6 @@ static size_t topic_partitions(const struct vd_topic_conf *topic)
     return (size_t)topic->partitions_found;
 }
 
-static struct vd_txn_record *add_record(struct vd_txn_job *job)
-{
-    if (job->record_count == job->record_cap) {
-        job->record_cap = job->record_cap == 0 ? 64 : 2 * job->record_cap;
-        job->records = vd_realloc(job->records, job->record_cap * sizeof(*job->records));
-    }
-    memset(&job->records[job->record_count], 0, sizeof(*job->records));
-    return &job->records[job->record_count++];
-}
-
-static void add_bytes(struct vd_txn_job *job, const void *bytes, size_t len, size_t *at,
-                      size_t *out)
-{
-    *at = job->arena.len;
-    *out = len;
-    vd_buf_add(&job->arena, bytes, len);
-}
-
-/* Add a header to the record added last. */
-static void add_header(struct vd_txn_job *job, const char *name, const char *text, size_t len)
-{
-    struct vd_txn_record *record = &job->records[job->record_count - 1];
-    struct vd_txn_header *header;
-
-    if (job->header_count == job->header_cap) {
-        job->header_cap = job->header_cap == 0 ? 16 : 2 * job->header_cap;
-        job->headers = vd_realloc(job->headers, job->header_cap * sizeof(*job->headers));
-    }
-    if (record->header_count++ == 0) {
-        record->header_first = job->header_count;
-    }
-    header = &job->headers[job->header_count++];
-    header->name = name;
-    add_bytes(job, text, len, &header->at, &header->len);
-}
-
-static void add_text_header(struct vd_txn_job *job, const char *name, const char *text)
-{
-    add_header(job, name, text, strlen(text));
-}
-
 static struct vd_position position_of(const struct vd_batch *batch, const struct vd_record *record)
 {
     const struct vd_topic_conf *topic = batch->stage->conf->inputs[batch->input];
@@ -88,32 +49,109 @@ static struct vd_position position_of(const struct vd_batch *batch, const struct
                                 .previous = VD_NO_OFFSET};
 }
 
-/* A dead letter: the bytes as they came, and in headers where they came from and why they stopped.
- */
-static void add_dead(struct vd_batch *batch, const struct vd_record *record, const char *reason)
+/* ---- letters (letter.h) ---------------------------------------------------------------------- */
+
+/* Bytes of a record's own headers, with their lengths on the wire, and their number. */
+static size_t measure_headers(const rd_kafka_headers_t *headers, size_t *count)
+{
+    enum { LENGTHS_BYTES = 16 }; /* at most */
+    size_t bytes = 0;
+    const char *name = NULL;
+    const void *value = NULL;
+    size_t len = 0;
+
+    for (*count = 0; headers != NULL && rd_kafka_header_get_all(headers, *count, &name, &value,
+                                                                &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
+         ++*count) {
+        bytes += strlen(name) + len + LENGTHS_BYTES;
+    }
+    return bytes;
+}
+
+static void add_text_header(struct vd_txn_job *job, const char *name, const char *text)
+{
+    vd_txn_job_header(job, name, text, strlen(text));
+}
+
+static void add_number_header(struct vd_txn_job *job, const char *name, int64_t number)
+{
+    char text[32];
+
+    (void)snprintf(text, sizeof(text), "%" PRId64, number); /* fits */
+    add_text_header(job, name, text);
+}
+
+/* The headers that the record came with, under names that are not ours. */
+static void add_own_headers(struct vd_txn_job *job, const rd_kafka_headers_t *headers, size_t count)
+{
+    VD_AUTO(buf) struct vd_buf kept = {0};
+    const char *name = NULL;
+    const void *value = NULL;
+    size_t len = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        (void)rd_kafka_header_get_all(headers, i, &name, &value, &len); /* there are 'count' */
+        vd_buf_clear(&kept);
+        vd_letter_keep_name(name, &kept);
+        vd_txn_job_header(job, vd_buf_text(&kept), value, len);
+    }
+}
+
+/* Set a record aside: add a letter to the job with this key and value; 'from' is NULL where it came
+ * from no topic. */
+static struct vd_txn_record *add_letter(struct vd_batch *batch, const struct vd_held *from,
+                                        const struct vd_msg *msg)
 {
     const struct vd_stage *stage = batch->stage;
-    const struct vd_topic_conf *dead = stage->conf->dead_topic;
     struct vd_txn_job *job = batch->job;
-    struct vd_txn_record *out = add_record(job);
-    char text[64];
+    size_t headers = 0;
+    size_t bytes = msg->key_len + msg->value_len +
+                   measure_headers(from != NULL ? from->headers : NULL, &headers);
+    bool is_cut = bytes + VD_LETTER_OWN_BYTES > vd_kafka_record_max(stage->host->kafka) ||
+                  headers > VD_LETTER_HEADERS_MAX;
+    bool has_key = msg->key != NULL && (!is_cut || msg->key_len <= VD_LETTER_CUT_KEY_BYTES);
+    struct vd_txn_record *out =
+        vd_txn_job_add(job, has_key ? msg->key : NULL, has_key ? msg->key_len : 0,
+                       is_cut ? NULL : msg->value, is_cut ? 0 : msg->value_len);
+
+    add_text_header(job, VD_LETTER_STAGE, stage->conf->name);
+    add_text_header(job, VD_LETTER_NODE, stage->host->node);
+    if (from != NULL) {
+        out->has_position = true;
+        out->position = position_of(batch, &from->record);
+        add_text_header(job, VD_LETTER_TOPIC, stage->conf->inputs[batch->input]->name);
+    }
+    vd_txn_job_header(job, VD_LETTER_REASON, msg->reason,
+                      strnlen(msg->reason, VD_LETTER_REASON_BYTES));
+    add_number_header(job, VD_LETTER_ATTEMPTS, (int64_t)stage->attempts + 1);
+    add_number_header(job, VD_LETTER_TIME, vd_wall_ms());
+    if (is_cut) {
+        add_number_header(job, VD_LETTER_CUT, (int64_t)bytes);
+    } else if (from != NULL) {
+        add_own_headers(job, from->headers, headers);
+    }
+    return out;
+}
+
+static void add_dead(struct vd_batch *batch, const struct vd_held *held, const char *reason)
+{
+    const struct vd_stage *stage = batch->stage;
+    const struct vd_record *record = &held->record;
+    const struct vd_msg msg = {.key = record->key,
+                               .key_len = record->key_len,
+                               .value = record->value,
+                               .value_len = record->value_len,
+                               .reason = reason};
+    struct vd_txn_record *out = add_letter(batch, held, &msg);
 
     out->topic = (uint16_t)stage->output_count; /* behind the outputs */
-    out->partition = (int32_t)((size_t)record->partition % topic_partitions(dead));
+    out->partition =
+        (int32_t)((size_t)record->partition % topic_partitions(stage->conf->dead_topic));
     out->timestamp_ms = record->timestamp_ms < 0 ? 0 : record->timestamp_ms;
-    out->has_key = record->key != NULL;
-    add_bytes(job, record->key, record->key_len, &out->key_at, &out->key_len);
-    out->has_value = record->value != NULL;
-    add_bytes(job, record->value, record->value_len, &out->value_at, &out->value_len);
-    out->has_position = true;
-    out->position = position_of(batch, record);
-    add_text_header(job, "vd-stage", stage->conf->name);
-    add_text_header(job, "vd-topic", stage->conf->inputs[batch->input]->name);
-    add_text_header(job, "vd-reason", reason);
-    (void)snprintf(text, sizeof(text), "%zu", stage->attempts + 1); /* cannot be cut */
-    add_text_header(job, "vd-attempts", text);
     vd_metric_add(stage->metrics.dead, 1);
 }
+
+/* ---- records in ------------------------------------------------------------------------------ */
 
 void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
 {
@@ -132,9 +170,9 @@ void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
     for (size_t i = 0; i < count; i++) {
         span->end = held->record.offset + 1;
         if (held->fault != NULL) {
-            add_dead(batch, &held->record, held->fault);
+            add_dead(batch, held, held->fault);
             batch->dead_taken++;
-        } else {
+        } else if (!held->is_passed_by) {
             batch->spans_of[batch->count] = batch->span_count - 1;
             batch->records[batch->count++] = held;
         }
@@ -147,7 +185,7 @@ void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
 void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason)
 {
     batch->job->record_count = batch->dead_taken;
-    add_dead(batch, vd_batch_record(batch, i), reason);
+    add_dead(batch, batch->records[i], reason);
 }
 
 /* Records of the chained output carry the offset of the one before; they were emitted in order. */
@@ -218,11 +256,11 @@ const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i)
     return &batch->records[i]->record;
 }
 
-static int32_t partition_for(const struct vd_msg *msg, const struct vd_record *source, size_t count)
+static int32_t partition_for(const struct vd_msg *msg, const struct vd_held *source, size_t count)
 {
     if (msg->partition == VD_SAME) {
         assert(source != NULL);
-        return (int32_t)((size_t)source->partition % count);
+        return (int32_t)((size_t)source->record.partition % count);
     }
     if (msg->partition == VD_BY_KEY) {
         return vd_partition_of(msg->key, msg->key_len, (int32_t)count);
@@ -234,12 +272,14 @@ static int32_t partition_for(const struct vd_msg *msg, const struct vd_record *s
 void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const struct vd_msg *msg)
 {
     const struct vd_stage *stage = batch->stage;
-    const struct vd_record *from = source == VD_NO_SOURCE ? NULL : vd_batch_record(batch, source);
-    struct vd_txn_job *job = batch->job;
+    const struct vd_held *from = NULL;
     struct vd_txn_record *out;
 
     assert(!batch->is_answered && output < stage->output_count);
     assert((stage->desc->outputs[output].flags & VD_PORT_PLAIN) == 0); /* vd_stage_publish */
+    assert((stage->desc->outputs[output].flags & VD_PORT_REJECTED) == 0 || msg->reason != NULL);
+    assert(source == VD_NO_SOURCE || source < batch->count);
+    from = source == VD_NO_SOURCE ? NULL : batch->records[source];
     if (stage->conf->outputs[output] == NULL) {
         return; /* an optional output that the topology leaves out */
     }
@@ -247,29 +287,24 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
         assert(from != NULL && msg->partition == VD_SAME && source >= batch->chained_from);
         batch->chained_from = source + 1;
     }
-    out = add_record(job);
+    if (msg->reason != NULL) {
+        out = add_letter(batch, from, msg);
+    } else {
+        out = vd_txn_job_add(batch->job, msg->key, msg->key_len, msg->value, msg->value_len);
+        out->has_position = from != NULL;
+        out->position = from != NULL ? position_of(batch, &from->record) : out->position;
+    }
     out->topic = (uint16_t)output;
     out->partition = partition_for(msg, from, topic_partitions(stage->conf->outputs[output]));
     out->timestamp_ms = msg->timestamp_ms;
-    if (msg->timestamp_ms == 0 && from != NULL && from->timestamp_ms > 0) {
-        out->timestamp_ms = from->timestamp_ms;
-    }
-    out->has_key = msg->key != NULL;
-    add_bytes(job, msg->key, msg->key_len, &out->key_at, &out->key_len);
-    out->has_value = msg->value != NULL;
-    add_bytes(job, msg->value, msg->value_len, &out->value_at, &out->value_len);
-    if (from != NULL) {
-        out->has_position = true;
-        out->position = position_of(batch, from);
-    }
-    if (msg->reason != NULL) {
-        add_text_header(job, "vd-reason", msg->reason);
+    if (msg->timestamp_ms == 0 && from != NULL && from->record.timestamp_ms > 0) {
+        out->timestamp_ms = from->record.timestamp_ms;
     }
     vd_metric_add(stage->metrics.out, 1);
 }
 
 void vd_batch_dead(struct vd_batch *batch, size_t i, const char *reason)
 {
-    assert(!batch->is_answered);
-    add_dead(batch, vd_batch_record(batch, i), reason);
+    assert(!batch->is_answered && i < batch->count);
+    add_dead(batch, batch->records[i], reason);
 }

@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "failpoint.h"
+#include "letter.h"
 #include "stage_impl.h"
 
 #define JOBS_MAX 2 /* commits with the producer: one runs, one waits */
@@ -298,6 +299,24 @@ static struct vd_part *find_part(const struct vd_stage *stage, const rd_kafka_me
     return NULL;
 }
 
+/* What the headers of a record say to this stage. */
+static enum vd_status read_record(const struct vd_stage *stage, const rd_kafka_message_t *message,
+                                  struct vd_held *held, struct vd_err *err)
+{
+    enum vd_status status = vd_record_from_message(message, &held->record, err);
+    rd_kafka_headers_t *headers = NULL;
+    bool is_ours = true;
+
+    if (rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        held->headers = headers;
+    }
+    if (status == VD_OK) {
+        status = vd_letter_route(held->headers, stage->conf->name, &is_ours, err);
+        held->is_passed_by = !is_ours;
+    }
+    return status;
+}
+
 void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message)
 {
     struct vd_stage *stage = arg;
@@ -318,7 +337,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     (void)VD_FAILPOINT(stage->log, polled);
     stage->buffered++;
     stage->buffered_bytes += bytes;
-    status = vd_record_from_message(message, &held->record, &err);
+    status = read_record(stage, message, held, &err);
     vd_metric_add(stage->metrics.in, 1);
     if (status == VD_INVALID) {
         held->fault = vd_strdup(err.msg);

@@ -51,6 +51,9 @@ struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *
  * not called any more. Blocks until its thread has noticed, two seconds at most. */
 void vd_kafka_free(struct vd_kafka *kafka);
 
+/* Bytes of the largest record that the node's producers take: `client.message.max.bytes`. */
+size_t vd_kafka_record_max(const struct vd_kafka *kafka);
+
 const char *vd_kafka_application(const struct vd_kafka *kafka);
 const char *vd_kafka_node(const struct vd_kafka *kafka);
 

@@ -6,7 +6,8 @@
 
 #define PORTS_MAX 64 /* in one list: a list without an end is found */
 #define STATE_BYTES_MAX ((size_t)64 * 1024 * 1024)
-#define PORT_FLAGS (VD_PORT_OPTIONAL | VD_PORT_CHAINED | VD_PORT_COPARTITIONED | VD_PORT_PLAIN)
+#define PORT_FLAGS \
+    (VD_PORT_OPTIONAL | VD_PORT_CHAINED | VD_PORT_COPARTITIONED | VD_PORT_PLAIN | VD_PORT_REJECTED)
 
 /* The descriptor's size at minor 0: it only ever grows at its end within a major. */
 #define DESC_BYTES_MIN \

@@ -228,7 +228,7 @@ static rd_kafka_headers_t *headers_of(const struct vd_txn_job *job,
     if (!record->has_position && record->header_count == 0) {
         return NULL;
     }
-    headers = rd_kafka_headers_new(record->header_count + 1U);
+    headers = rd_kafka_headers_new(record->header_count + 1);
     if (record->has_position) {
         uint8_t bytes[VD_POSITION_BYTES];
 
@@ -239,7 +239,8 @@ static rd_kafka_headers_t *headers_of(const struct vd_txn_job *job,
     for (size_t i = 0; i < record->header_count; i++) {
         const struct vd_txn_header *header = &job->headers[record->header_first + i];
 
-        rd_kafka_header_add(headers, header->name, -1, job->arena.data + header->at,
+        rd_kafka_header_add(headers, job->arena.data + header->name_at, (ssize_t)header->name_len,
+                            header->has_value ? job->arena.data + header->at : NULL,
                             (ssize_t)header->len);
     }
     return headers;

@@ -71,6 +71,9 @@ struct vd_port {
 #define VD_PORT_COPARTITIONED 0x4u
 /* Output: outside transactions, for vd_stage_publish; idempotent, gzip or uncompressed. */
 #define VD_PORT_PLAIN 0x8u
+/* Output: records that the stage refuses, key and value as they came, each with a reason; one of an
+ * input can be replayed with --dead-letters. */
+#define VD_PORT_REJECTED 0x10u
 
 /* Stage flags. */
 #define VD_STAGE_SERIAL 0x1u /* never offer a batch while another one is not yet committed */
@@ -206,7 +209,8 @@ struct vd_msg {
     size_t value_len;
     int32_t partition;    /* a number, VD_BY_KEY or VD_SAME; chained and copartitioned: VD_SAME */
     int64_t timestamp_ms; /* 0: that of the source record, or now */
-    const char *reason;   /* header `vd-reason` of a rejected record; NULL: none */
+    const char *reason;   /* of a rejected record, which then gets the headers of a
+                             dead letter (docs/dead-letters.md); NULL: it is none */
 };
 
 /* Add a record to the batch's transaction; bytes are copied. 'source' is the index of the input

@@ -36,6 +36,8 @@ struct vd_held {
     size_t bytes;            /* of key and value */
     int64_t arrived_ms;      /* loop clock */
     char *fault;             /* owned; why the record is a dead letter already. NULL: it is not */
+    bool is_passed_by;       /* a replay for another stage, or a receipt: only its offset counts */
+    const rd_kafka_headers_t *headers; /* the event's; NULL: none */
     struct vd_record record;
 };
 

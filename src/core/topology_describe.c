@@ -160,10 +160,9 @@ static void add_flags(unsigned flags, struct vd_buf *out)
         unsigned flag;
         const char *word;
     } words[] = {
-        {VD_PORT_OPTIONAL, "optional"},
-        {VD_PORT_CHAINED, "chained"},
-        {VD_PORT_COPARTITIONED, "copartitioned"},
-        {VD_PORT_PLAIN, "outside transactions"},
+        {VD_PORT_OPTIONAL, "optional"},           {VD_PORT_CHAINED, "chained"},
+        {VD_PORT_COPARTITIONED, "copartitioned"}, {VD_PORT_PLAIN, "outside transactions"},
+        {VD_PORT_REJECTED, "rejected records"},
     };
     bool is_first = true;
 

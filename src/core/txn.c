@@ -81,6 +81,51 @@ void vd_txn_job_free(struct vd_txn_job *job)
     free(job);
 }
 
+static size_t add_bytes(struct vd_txn_job *job, const void *bytes, size_t len)
+{
+    size_t at = job->arena.len;
+
+    vd_buf_add(&job->arena, bytes, len);
+    return at;
+}
+
+struct vd_txn_record *vd_txn_job_add(struct vd_txn_job *job, const void *key, size_t key_len,
+                                     const void *value, size_t value_len)
+{
+    struct vd_txn_record *record = NULL;
+
+    if (job->record_count == job->record_cap) {
+        job->record_cap = job->record_cap == 0 ? 64 : 2 * job->record_cap;
+        job->records = vd_realloc(job->records, job->record_cap * sizeof(*job->records));
+    }
+    record = &job->records[job->record_count++];
+    *record = (struct vd_txn_record){.has_key = key != NULL,
+                                     .key_at = add_bytes(job, key, key_len),
+                                     .key_len = key_len,
+                                     .has_value = value != NULL,
+                                     .header_first = job->header_count};
+    record->value_at = add_bytes(job, value, value_len);
+    record->value_len = value_len;
+    return record;
+}
+
+void vd_txn_job_header(struct vd_txn_job *job, const char *name, const void *value, size_t len)
+{
+    struct vd_txn_header *header = NULL;
+
+    if (job->header_count == job->header_cap) {
+        job->header_cap = job->header_cap == 0 ? 16 : 2 * job->header_cap;
+        job->headers = vd_realloc(job->headers, job->header_cap * sizeof(*job->headers));
+    }
+    header = &job->headers[job->header_count++];
+    header->name_len = strlen(name);
+    header->name_at = add_bytes(job, name, header->name_len);
+    header->has_value = value != NULL;
+    header->len = len;
+    header->at = add_bytes(job, value, len);
+    job->records[job->record_count - 1].header_count++;
+}
+
 static bool is_leaving(struct vd_txn *txn)
 {
     bool answer;

@@ -20,8 +20,9 @@ struct vd_group *vd_group_ref(struct vd_group *group);
 void vd_group_unref(struct vd_group *group); /* NULL is accepted. Thread: any, both */
 
 struct vd_txn_header {
-    const char *name; /* a literal */
-    size_t at, len;   /* in the arena */
+    size_t name_at, name_len; /* in the arena */
+    size_t at, len;           /* likewise */
+    bool has_value;
 };
 
 /* One record to produce; its bytes stand in the job's arena. */
@@ -32,7 +33,7 @@ struct vd_txn_record {
     int64_t timestamp_ms;
     size_t key_at, key_len, value_at, value_len;
     struct vd_position position;
-    uint16_t header_count;
+    size_t header_count;
     size_t header_first; /* index into the job's headers */
 };
 
@@ -66,6 +67,14 @@ struct vd_txn_job {
 
 struct vd_txn_job *vd_txn_job_new(enum vd_txn_kind kind, void *owner);
 void vd_txn_job_free(struct vd_txn_job *job); /* NULL is accepted */
+
+/* Add a record to a job; key and value, which may be NULL, are copied. Returns: the record, for the
+ * caller to fill in the rest; borrowed until the next one is added. */
+struct vd_txn_record *vd_txn_job_add(struct vd_txn_job *job, const void *key, size_t key_len,
+                                     const void *value, size_t value_len);
+
+/* Add a header to the record added last; name and value, which may be NULL, are copied. */
+void vd_txn_job_header(struct vd_txn_job *job, const char *name, const void *value, size_t len);
 
 typedef void vd_txn_done_fn(void *arg, struct vd_txn_job *job);
 

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "letter.h"
 #include "stage_impl.h"
 
 enum { CHAINED, PLACED, UNMAPPED };
@@ -29,6 +30,8 @@ struct scene {
     struct vd_stage_conf conf;
     struct vd_group group;
     struct vd_metrics *metrics;
+    struct vd_kafka_conf kafka_conf;
+    struct vd_host host;
     struct vd_part *part_list[2];
     struct vd_stage stage;
     struct vd_batch *batch;
@@ -59,8 +62,11 @@ static void begin(struct scene *at, const char *fault)
         .name = names[4], .inputs = at->inputs, .outputs = at->output_topics, .dead_topic = &dead};
     at->metrics = vd_metrics_new();
     atomic_store(&at->group.refs, 100); /* never the last one: it has no metadata */
+    at->host = (struct vd_host){.kafka = vd_kafka_new(NULL, &at->kafka_conf, NULL, at->metrics),
+                                .node = "west"};
     at->stage = (struct vd_stage){.conf = &at->conf,
                                   .desc = &desc,
+                                  .host = &at->host,
                                   .input_count = 1,
                                   .output_count = 3,
                                   .parts = at->part_list,
@@ -87,6 +93,7 @@ static void end(struct scene *at)
     vd_batch_free(at->batch);
     vd_part_unref(at->part_list[0]);
     vd_part_unref(at->part_list[1]);
+    vd_kafka_free(at->host.kafka);
     vd_metrics_free(at->metrics);
 }
 
@@ -105,12 +112,26 @@ static const char *text_of(const struct scene *at, size_t from, size_t len)
     return text;
 }
 
-static const char *header_of(const struct scene *at, size_t record, size_t i)
+/* All headers of a record, as "name=value;", without vd-time, which is the present. */
+static const char *headers_of(const struct scene *at, size_t record)
 {
+    static char text[2048];
     const struct vd_txn_job *job = at->batch->job;
-    const struct vd_txn_header *header = &job->headers[job->records[record].header_first + i];
+    const struct vd_txn_record *of = &job->records[record];
+    size_t len = 0;
 
-    return text_of(at, header->at, header->len);
+    text[0] = '\0';
+    for (size_t i = of->header_first; i < of->header_first + of->header_count; i++) {
+        const struct vd_txn_header *header = &job->headers[i];
+        const char *name = job->arena.data + header->name_at;
+
+        if (strncmp(name, "vd-time", 7) != 0) {
+            len += (size_t)snprintf(text + len, sizeof(text) - len, "%.*s%s%.*s;",
+                                    (int)header->name_len, name, header->has_value ? "=" : "",
+                                    (int)header->len, job->arena.data + header->at);
+        }
+    }
+    return text;
 }
 
 TEST(a_batch_shows_the_records_of_each_partition_by_offset)
@@ -245,11 +266,8 @@ TEST(a_record_with_a_fault_is_a_dead_letter_that_the_stage_does_not_see)
     assert_int_equal(letter->position.offset, 9);
     assert_int_equal(letter->position.previous, VD_NO_OFFSET);
     assert_string_equal(text_of(&at, letter->value_at, letter->value_len), "value");
-    assert_int_equal(letter->header_count, 4);
-    assert_string_equal(header_of(&at, 0, 0), "sample");
-    assert_string_equal(header_of(&at, 0, 1), "in");
-    assert_string_equal(header_of(&at, 0, 2), "header is odd");
-    assert_string_equal(header_of(&at, 0, 3), "1");
+    assert_string_equal(headers_of(&at, 0), "vd-stage=sample;vd-node=west;vd-topic=in;"
+                                            "vd-reason=header is odd;vd-attempts=1;");
     assert_int_equal(at.batch->job->records[2].position.previous, 8); /* the chain passes it by */
     assert_int_equal(at.batch->job->offsets->elems[1].offset, 11);
     end(&at);
@@ -274,6 +292,103 @@ TEST(a_batch_of_nothing_but_faults_still_moves_the_offset)
     end(&at);
 }
 
+/* Give the record that waits as the last of partition 1 these headers. Owns: the caller. */
+static rd_kafka_headers_t *set_headers(struct scene *at)
+{
+    struct vd_held *held = at->part_list[0]->tail;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
+
+    rd_kafka_header_add(headers, "trace", -1, "a", -1);
+    rd_kafka_header_add(headers, "vd-src", -1, "odd", -1);
+    rd_kafka_header_add(headers, "none", -1, NULL, 0);
+    rd_kafka_header_add(headers, "trace", -1, "b", -1);
+    held->headers = headers;
+    return headers;
+}
+
+TEST(a_letter_keeps_the_headers_of_its_record_under_names_that_are_not_ours)
+{
+    const struct vd_msg msg = {.partition = VD_SAME, .reason = "why"};
+    struct scene at;
+    rd_kafka_headers_t *headers;
+
+    begin(&at, NULL);
+    headers = set_headers(&at);
+    vd_batch_dead(at.batch, 1, "because");
+    vd_batch_emit(at.batch, PLACED, 1, &msg); /* a rejected record likewise */
+    assert_string_equal(headers_of(&at, 0),
+                        "vd-stage=sample;vd-node=west;vd-topic=in;vd-reason=because;vd-attempts=1;"
+                        "trace=a;vd-orig-src=odd;none;trace=b;");
+    assert_string_equal(headers_of(&at, 1),
+                        "vd-stage=sample;vd-node=west;vd-topic=in;vd-reason=why;vd-attempts=1;"
+                        "trace=a;vd-orig-src=odd;none;trace=b;");
+    end(&at);
+    rd_kafka_headers_destroy(headers);
+}
+
+TEST(a_letter_too_large_to_be_sent_is_cut_and_says_so)
+{
+    static char value[1000000];
+    struct scene at;
+    rd_kafka_headers_t *headers;
+    struct vd_held *held;
+
+    begin(&at, NULL);
+    headers = set_headers(&at);
+    held = at.part_list[0]->tail;
+    held->record.value = value;
+    held->record.value_len = sizeof(value) - VD_LETTER_OWN_BYTES - 100;
+    vd_batch_dead(at.batch, 1, "because");
+    assert_true(at.batch->job->records[0].has_value);
+    held->record.value_len = sizeof(value) - VD_LETTER_OWN_BYTES;
+    vd_batch_dead(at.batch, 1, "because");
+    assert_false(at.batch->job->records[1].has_value);
+    assert_int_equal(at.batch->job->records[1].key_len, 1);
+    assert_string_equal(headers_of(&at, 1),
+                        "vd-stage=sample;vd-node=west;vd-topic=in;vd-reason=because;vd-attempts=1;"
+                        "vd-cut=995994;");
+    held->record.key = value;
+    held->record.key_len = VD_LETTER_CUT_KEY_BYTES + 1;
+    vd_batch_dead(at.batch, 1, "because");
+    assert_false(at.batch->job->records[2].has_key);
+    end(&at);
+    rd_kafka_headers_destroy(headers);
+}
+
+TEST(a_reason_of_any_length_is_cut_to_fit)
+{
+    static char reason[70000];
+    struct scene at;
+
+    begin(&at, NULL);
+    memset(reason, 'x', sizeof(reason) - 1);
+    vd_batch_dead(at.batch, 0, reason);
+    assert_int_equal(strlen(headers_of(&at, 0)),
+                     strlen("vd-stage=sample;vd-node=west;vd-topic=in;vd-reason=;vd-attempts=1;") +
+                         VD_LETTER_REASON_BYTES);
+    end(&at);
+}
+
+TEST(a_record_for_another_stage_is_passed_by_and_its_offset_counts)
+{
+    struct scene at;
+    struct vd_batch *batch;
+
+    begin(&at, NULL);
+    push(at.part_list[0], 6, NULL);
+    push(at.part_list[0], 7, NULL);
+    at.part_list[0]->tail->is_passed_by = true;
+    batch = vd_batch_new(&at.stage, 0);
+    vd_batch_take(batch, at.part_list[0], 9);
+    assert_int_equal(vd_batch_count(batch), 1);
+    assert_int_equal(vd_batch_record(batch, 0)->offset, 6);
+    vd_batch_seal(batch);
+    assert_int_equal(batch->job->record_count, 0);
+    assert_int_equal(batch->job->offsets->elems[0].offset, 8);
+    vd_batch_free(batch);
+    end(&at);
+}
+
 TEST(a_buried_record_replaces_what_the_stage_emitted_but_no_other_dead_letter)
 {
     struct scene at;
@@ -288,8 +403,8 @@ TEST(a_buried_record_replaces_what_the_stage_emitted_but_no_other_dead_letter)
     assert_int_equal(at.batch->job->records[0].position.offset, 9);
     assert_int_equal(at.batch->job->records[1].topic, 3);
     assert_int_equal(at.batch->job->records[1].position.offset, 4);
-    assert_string_equal(header_of(&at, 1, 2), "the voter is unknown");
-    assert_string_equal(header_of(&at, 1, 3), "3");
+    assert_string_equal(headers_of(&at, 1), "vd-stage=sample;vd-node=west;vd-topic=in;"
+                                            "vd-reason=the voter is unknown;vd-attempts=3;");
     assert_int_equal(at.part_list[0]->last, 2); /* nothing was emitted after all */
     end(&at);
 }
@@ -319,7 +434,10 @@ TEST(a_message_goes_where_it_says)
     assert_false(records[1].has_position);
     assert_int_equal(records[2].partition, 2);
     assert_int_equal(records[2].timestamp_ms, 77);
-    assert_string_equal(header_of(&at, 2, 0), "why");
+    assert_string_equal(headers_of(&at, 0), "vd-stage=sample;vd-node=west;vd-topic=in;"
+                                            "vd-reason=why;vd-attempts=1;");
+    assert_string_equal(headers_of(&at, 1),
+                        "vd-stage=sample;vd-node=west;vd-reason=why;vd-attempts=1;");
     assert_string_equal(text_of(&at, records[2].key_at, records[2].key_len), "TX");
     end(&at);
 }
@@ -348,6 +466,7 @@ TEST(a_batch_outlives_the_partitions_that_were_taken_away)
     vd_part_unref(at.part_list[1]);
     assert_int_equal(vd_batch_record(at.batch, 4)->offset, 10); /* still there, says ASan */
     vd_batch_free(at.batch);
+    vd_kafka_free(at.host.kafka);
     vd_metrics_free(at.metrics);
 }
 
@@ -359,6 +478,10 @@ RUN_TESTS(
     cmocka_unit_test(offsets_are_those_behind_the_last_record_with_a_note),
     cmocka_unit_test(a_record_with_a_fault_is_a_dead_letter_that_the_stage_does_not_see),
     cmocka_unit_test(a_batch_of_nothing_but_faults_still_moves_the_offset),
+    cmocka_unit_test(a_letter_keeps_the_headers_of_its_record_under_names_that_are_not_ours),
+    cmocka_unit_test(a_letter_too_large_to_be_sent_is_cut_and_says_so),
+    cmocka_unit_test(a_reason_of_any_length_is_cut_to_fit),
+    cmocka_unit_test(a_record_for_another_stage_is_passed_by_and_its_offset_counts),
     cmocka_unit_test(a_buried_record_replaces_what_the_stage_emitted_but_no_other_dead_letter),
     cmocka_unit_test(a_message_goes_where_it_says),
     cmocka_unit_test(tombstones_and_empty_values_differ),

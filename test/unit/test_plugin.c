@@ -95,7 +95,7 @@ TEST(a_differing_module_is_refused_with_field_found_wanted_and_remedy)
                        "name"},
         {"wrong_default", "its own default: option \"broken\": must be a whole number, got "
                           "\"ten\""},
-        {"wrong_port", "output \"results\": flags: found 0x40, wanted only some of 0xf"},
+        {"wrong_port", "output \"results\": flags: found 0x40, wanted only some of 0x1f"},
         {"no_batch", "batch: found none, wanted one, since there are inputs; set .batch"},
         {"no_symbol", "exports no function vd_stage_describe; end the module with "
                       "VD_STAGE_EXPORT(descriptor)"},

@@ -489,9 +489,8 @@ static const struct vd_port generator_outputs[] = {
     {.name = "candidates", .help = "one record a candidate; key candidate_id; compacted"},
     {.name = "progress", .help = "how far each source has come; compacted"},
     {.name = "rejected",
-     .flags = VD_PORT_OPTIONAL,
-     .help = "records of a register that are no voters, as they stood there; key line, header "
-             "vd-reason"},
+     .flags = VD_PORT_OPTIONAL | VD_PORT_REJECTED,
+     .help = "records of a register that are no voters, as they stood there; key line"},
     VD_PORT_END,
 };
 

@@ -63,7 +63,9 @@ static const struct vd_port voting_inputs[] = {
 };
 static const struct vd_port voting_outputs[] = {
     {.name = "votes", .flags = VD_PORT_CHAINED, .help = "votes, JSON"},
-    {.name = "rejected", .help = "voters who had voted before, with the reason"},
+    {.name = "rejected",
+     .flags = VD_PORT_REJECTED,
+     .help = "voters who had voted before, with the reason"},
     VD_PORT_END,
 };
 static const struct vd_port voting_tables[] = {
