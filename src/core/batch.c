@@ -153,18 +153,37 @@ static void add_dead(struct vd_batch *batch, const struct vd_held *held, const c
 
 /* ---- records in ------------------------------------------------------------------------------ */
 
+static struct vd_span *add_span(struct vd_batch *batch, struct vd_part *part, size_t count)
+{
+    struct vd_span *span = &batch->spans[batch->span_count++];
+
+    *span =
+        (struct vd_span){.part = part, .first = part->cursor, .count = count, .last = part->last};
+    part->refs++;
+    return span;
+}
+
+void vd_batch_stand(struct vd_batch *batch, struct vd_part *part)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].part == part) {
+            return;
+        }
+    }
+    add_span(batch, part, 0)->end =
+        part->cursor != NULL ? part->cursor->record.offset : part->next_offset;
+}
+
 void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
 {
-    struct vd_span *span = &batch->spans[batch->span_count];
     struct vd_held *held = part->cursor;
+    struct vd_span *span;
 
     count = count < part->waiting ? count : part->waiting;
     if (count == 0) {
         return;
     }
-    batch->span_count++;
-    *span = (struct vd_span){.part = part, .first = held, .count = count, .last = part->last};
-    part->refs++;
+    span = add_span(batch, part, count);
     batch->records = vd_realloc(batch->records, (batch->count + count) * sizeof(struct vd_held *));
     batch->spans_of = vd_realloc(batch->spans_of, (batch->count + count) * sizeof(size_t));
     for (size_t i = 0; i < count; i++) {
@@ -233,8 +252,10 @@ void vd_batch_seal(struct vd_batch *batch)
     if (batch->span_count > 0) {
         batch->job->offsets = rd_kafka_topic_partition_list_new((int)batch->span_count);
         batch->job->group = vd_group_ref(stage->group);
+        batch->job->is_standing = true;
     }
     for (size_t i = 0; i < batch->span_count; i++) {
+        batch->job->is_standing = batch->job->is_standing && batch->spans[i].count == 0;
         batch->spans[i].part->last = batch->spans[i].last;
         add_offset(batch, &batch->spans[i]);
     }

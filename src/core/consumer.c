@@ -101,6 +101,13 @@ static void on_error_event(struct vd_consumer *consumer, rd_kafka_event_t *event
         consumer->events.on_fault(consumer->events.arg, &err, false);
         return;
     }
+    if (code == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+        rd_kafka_topic_partition_t *at = rd_kafka_event_topic_partition(event);
+
+        consumer->events.on_end(consumer->events.arg, at);
+        rd_kafka_topic_partition_destroy(at);
+        return;
+    }
     if (is_refusal(code)) {
         (void)vd_fail(&err, VD_AGAIN, "could not read: %s", rd_kafka_event_error_string(event));
         consumer->events.on_fault(consumer->events.arg, &err, false);
@@ -187,10 +194,10 @@ static rd_kafka_t *create_client(struct vd_kafka *kafka, const struct vd_consume
     rd_kafka_conf_t *client = vd_kafka_client_conf(
         kafka, "group.id", conf->group, "group.instance.id", conf->instance, "enable.auto.commit",
         "false", "enable.auto.offset.store", "false", "isolation.level", "read_committed",
-        "auto.offset.reset", "error", "session.timeout.ms", "10000", "heartbeat.interval.ms",
-        "2000", "max.poll.interval.ms", "60000", "partition.assignment.strategy", "range",
-        "fetch.wait.max.ms", "50", "check.crcs", "true", "queued.max.messages.kbytes", "65536",
-        "max.partition.fetch.bytes", "262144", NULL);
+        "auto.offset.reset", "error", "enable.partition.eof", "true", "session.timeout.ms", "10000",
+        "heartbeat.interval.ms", "2000", "max.poll.interval.ms", "60000",
+        "partition.assignment.strategy", "range", "fetch.wait.max.ms", "50", "check.crcs", "true",
+        "queued.max.messages.kbytes", "65536", "max.partition.fetch.bytes", "262144", NULL);
 
     rd_kafka_conf_set_events(client, RD_KAFKA_EVENT_REBALANCE | RD_KAFKA_EVENT_ERROR |
                                          RD_KAFKA_EVENT_FETCH);

@@ -18,6 +18,8 @@ struct vd_consumer_events {
     void (*on_revoke)(void *arg, bool is_lost);
     /* One record. Owns: 'event' is the receiver's, which destroys it; 'message' lives in it. */
     void (*on_message)(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
+    /* The end of a partition was reached; 'at' says where. Borrowed. */
+    void (*on_end)(void *arg, const rd_kafka_topic_partition_t *at);
     /* A fault of the whole member (VD_INVALID: for good, such as a fenced instance id), or of a
      * partition (a position outside the log), or VD_AGAIN while the broker refuses (no such topic,
      * no right to it). Faults of the network are only logged. */

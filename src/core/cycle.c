@@ -140,6 +140,7 @@ void vd_cycle_rewind(struct vd_stage *stage)
     stage->is_rewinding = true;
     for (struct vd_batch *batch = stage->batches; batch != NULL; batch = batch->next) {
         batch->is_void = true;
+        stage->is_woken = stage->is_woken || batch->is_woken;
     }
 }
 
@@ -176,7 +177,7 @@ static void call_stage(struct vd_stage *stage, struct vd_batch *batch)
 {
     *stage->batches_end = batch;
     stage->batches_end = &batch->next;
-    if (batch->count == 0 && batch->span_count > 0) {
+    if (batch->count == 0 && batch->span_count > 0 && !batch->is_woken) {
         submit(stage, batch); /* nothing but dead letters: not the stage's business */
         return;
     }
@@ -215,7 +216,7 @@ static size_t count_waiting(const struct vd_stage *stage, size_t input, int64_t 
 
 /* Every partition gives its share, beginning with the one whose turn it is; what the others leave
  * goes to those that have more. */
-static void offer_records(struct vd_stage *stage, size_t input, size_t waiting)
+static struct vd_batch *take_records(struct vd_stage *stage, size_t input, size_t waiting)
 {
     struct vd_batch *batch = vd_batch_new(stage, input);
     size_t limit = stage->batch_limit < waiting ? stage->batch_limit : waiting;
@@ -234,7 +235,28 @@ static void offer_records(struct vd_stage *stage, size_t input, size_t waiting)
         vd_batch_take(batch, part, share);
     }
     stage->next_part++;
+    return batch;
+}
+
+/* The batch that the stage has asked for; none while it has no partitions. */
+static bool offer_woken(struct vd_stage *stage)
+{
+    int64_t oldest_ms;
+    struct vd_batch *batch = take_records(stage, 0, count_waiting(stage, 0, &oldest_ms));
+
+    for (size_t i = 0; i < stage->part_count; i++) {
+        if (stage->parts[i]->input == 0 && stage->parts[i]->stopped == NULL) {
+            vd_batch_stand(batch, stage->parts[i]);
+        }
+    }
+    if (batch->span_count == 0) {
+        vd_batch_free(batch);
+        return false;
+    }
+    stage->is_woken = false;
+    batch->is_woken = true;
     call_stage(stage, batch);
+    return true;
 }
 
 static void offer_input(struct vd_stage *stage)
@@ -242,6 +264,9 @@ static void offer_input(struct vd_stage *stage)
     int64_t now_ms = vd_loop_now_ms(stage->host->loop);
     int64_t soonest_ms = INT64_MAX;
 
+    if (stage->is_woken && offer_woken(stage)) {
+        return;
+    }
     for (size_t input = 0; input < stage->input_count; input++) {
         int64_t oldest_ms;
         size_t waiting = count_waiting(stage, input, &oldest_ms);
@@ -252,7 +277,7 @@ static void offer_input(struct vd_stage *stage)
         }
         due_ms = oldest_ms + stage->conf->batch.wait_ms;
         if (waiting >= stage->batch_limit || due_ms <= now_ms) {
-            offer_records(stage, input, waiting);
+            call_stage(stage, take_records(stage, input, waiting));
             return;
         }
         soonest_ms = due_ms < soonest_ms ? due_ms : soonest_ms;
@@ -284,14 +309,12 @@ void vd_cycle_on_timer(void *arg)
     offer(stage);
 }
 
-static struct vd_part *find_part(const struct vd_stage *stage, const rd_kafka_message_t *message)
+static struct vd_part *find_part(const struct vd_stage *stage, const char *topic, int32_t partition)
 {
-    const char *topic = rd_kafka_topic_name(message->rkt);
-
     for (size_t i = 0; i < stage->part_count; i++) {
         struct vd_part *part = stage->parts[i];
 
-        if (part->partition == message->partition &&
+        if (part->partition == partition &&
             strcmp(stage->conf->inputs[part->input]->name, topic) == 0) {
             return part;
         }
@@ -320,7 +343,7 @@ static enum vd_status read_record(const struct vd_stage *stage, const rd_kafka_m
 void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message)
 {
     struct vd_stage *stage = arg;
-    struct vd_part *part = find_part(stage, message);
+    struct vd_part *part = find_part(stage, rd_kafka_topic_name(message->rkt), message->partition);
     size_t bytes = message->key_len + message->len;
     struct vd_err err = {0};
     struct vd_held *held;
@@ -333,6 +356,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
         return;
     }
     part->next_offset = message->offset + 1;
+    part->is_at_end = false;
     held = vd_part_push(part, event, bytes, vd_loop_now_ms(stage->host->loop));
     (void)VD_FAILPOINT(stage->log, polled);
     stage->buffered++;
@@ -349,6 +373,15 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     }
     check_pressure(stage);
     offer(stage);
+}
+
+void vd_cycle_on_end(void *arg, const rd_kafka_topic_partition_t *at)
+{
+    struct vd_part *part = find_part(arg, at->topic, at->partition);
+
+    if (part != NULL && at->offset >= part->next_offset) {
+        part->is_at_end = true;
+    }
 }
 
 static void back_off(struct vd_stage *stage)
@@ -418,10 +451,11 @@ static void put_back(struct vd_batch *batch)
     for (size_t i = 0; i < batch->span_count; i++) {
         struct vd_span *span = &batch->spans[i];
 
-        if (span->part->is_owned) {
+        if (span->part->is_owned && span->count > 0) {
             vd_part_put_back(span->part, span->first, span->count);
         }
     }
+    batch->stage->is_woken = batch->stage->is_woken || batch->is_woken;
 }
 
 /* A stage has looked at a batch and could not do it; only this one, the newest, is put back. */
@@ -513,5 +547,6 @@ void vd_batch_end(struct vd_batch *batch)
 void vd_stage_wake(struct vd_stage *stage)
 {
     stage->is_ended = false;
+    stage->is_woken = true;
     vd_cycle_offer(stage);
 }

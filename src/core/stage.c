@@ -205,6 +205,7 @@ static enum vd_status open_consumer(struct vd_stage *stage, struct vd_err *err)
                                           .events = {.on_assign = vd_rebalance_on_assign,
                                                      .on_revoke = vd_rebalance_on_revoke,
                                                      .on_message = vd_cycle_on_message,
+                                                     .on_end = vd_cycle_on_end,
                                                      .on_fault = on_fault,
                                                      .arg = stage}};
 
@@ -266,7 +267,7 @@ static void on_txn_closed(void *arg)
 
 void vd_stage_continue_drain(struct vd_stage *stage)
 {
-    if (stage->life != VD_LIFE_DRAINING || !vd_cycle_is_idle(stage)) {
+    if (stage->life != VD_LIFE_DRAINING || !vd_cycle_is_idle(stage) || stage->is_held) {
         return;
     }
     vd_stage_set_life(stage, VD_LIFE_CLOSING);

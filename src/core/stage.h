@@ -143,6 +143,10 @@ VD_API int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t o
 /* True while the partition of input 0 is assigned to this node. */
 VD_API bool vd_stage_owns(const struct vd_stage *stage, int32_t partition);
 
+/* True if all there is in the partition of input 0 was read and committed; false if it is not ours.
+ */
+VD_API bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition);
+
 /* A connection of the stage's own, with the topology's [postgres] settings; see vd_pg_new.
  * Owns: the stage, which ends it with vd_pg_close in stop. */
 VD_API struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
@@ -170,6 +174,15 @@ VD_API void vd_stage_halt(struct vd_stage *stage, const char *format, ...) VD_PR
  * forget what came of it. The first reason stays. For faults that only a person can mend. */
 VD_API void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const char *format,
                                     ...) VD_PRINTF(3, 4);
+
+/* Replace the producer before its next transaction: one that it reported as done has not happened.
+ */
+VD_API void vd_stage_doubt(struct vd_stage *stage);
+
+/* Within drain: there is something left to do for which tables and vd_stage_publish are needed, and
+ * it needs no batches. The stage is closed when it calls release, so it must have a deadline. */
+VD_API void vd_stage_hold(struct vd_stage *stage);
+VD_API void vd_stage_release(struct vd_stage *stage);
 
 /* Bind committed offsets to 'tag' (hex digits); it comes back in vd_assign_tag. */
 VD_API void vd_stage_set_tag(struct vd_stage *stage, const char *tag);
@@ -231,7 +244,10 @@ VD_API void vd_batch_done(struct vd_batch *batch);
 VD_API void vd_batch_end(struct vd_batch *batch);
 VD_API void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err);
 
-/* Offer batches to a source again. */
+/* Offer batches to a source again. To a stage with inputs: offer it a batch of input 0 now, with
+ * the records that wait, be it none, until one such batch is committed; it commits where each
+ * partition stands. A batch of no records that ends in doubt counts as void and is offered again,
+ * so what is emitted in it must do no harm if it is there twice. */
 VD_API void vd_stage_wake(struct vd_stage *stage);
 
 /* ---- outside transactions -------------------------------------------------------------------- */

@@ -101,6 +101,13 @@ bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
     return find_part(stage, partition) != NULL;
 }
 
+bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition)
+{
+    const struct vd_part *part = find_part(stage, partition);
+
+    return part != NULL && part->is_at_end && part->held_count == 0;
+}
+
 struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
                           const struct vd_pg_events *events)
 {
@@ -198,6 +205,25 @@ void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const ch
     va_start(args, format);
     stop_part(stage, find_part(stage, partition), format, args);
     va_end(args);
+}
+
+void vd_stage_doubt(struct vd_stage *stage)
+{
+    if (stage->txn != NULL) {
+        vd_txn_doubt(stage->txn);
+    }
+}
+
+void vd_stage_hold(struct vd_stage *stage)
+{
+    assert(stage->life == VD_LIFE_DRAINING);
+    stage->is_held = true;
+}
+
+void vd_stage_release(struct vd_stage *stage)
+{
+    stage->is_held = false;
+    vd_cycle_offer(stage);
 }
 
 void vd_stage_set_tag(struct vd_stage *stage, const char *tag)

@@ -54,6 +54,7 @@ struct vd_part {
     size_t waiting;              /* from cursor on */
     size_t held_count;
     size_t held_bytes;     /* of their keys and values */
+    bool is_at_end;        /* nothing has come since the end was reached */
     struct vd_metric *lag; /* NULL: not shown yet */
     char *stopped;         /* owned; why nothing of it is offered any more; NULL: it is */
 };
@@ -92,6 +93,7 @@ struct vd_batch {
     const struct vd_held **records; /* what the stage sees: by partition, then offset */
     size_t *spans_of;               /* the span of each */
     size_t count;
+    bool is_woken; /* every partition has a span, be it of no records */
     size_t
         dead_taken; /* records of the job that were dead letters before the stage saw the batch */
     size_t chained_from; /* the next record that may be emitted on the chained output */
@@ -106,6 +108,9 @@ void vd_batch_free(struct vd_batch *batch);
 
 /* Take up to 'count' waiting records of 'part' into the batch. */
 void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count);
+
+/* Have a span of 'part' in the batch, also without records. */
+void vd_batch_stand(struct vd_batch *batch, struct vd_part *part);
 
 /* Forget what the stage emitted and make record 'i' a dead letter instead. */
 void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason);
@@ -157,6 +162,7 @@ struct vd_stage {
     uint64_t run;
     bool is_rewinding;  /* wait until nothing is under way, then begin again */
     bool is_ended;      /* a source has nothing more */
+    bool is_woken;      /* offer a batch, with or without records */
     size_t batch_limit; /* records; smaller than the option while a bad record is looked for */
     size_t attempts;    /* of the batch offered last */
     int64_t backoff_ms;
@@ -176,6 +182,7 @@ struct vd_stage {
     char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
     bool is_txn_waiting;
     char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
+    bool is_held;                 /* the stage has something left to do before it is closed */
     void (*on_stopped)(void *arg);
     void *stopped_arg;
 
@@ -210,6 +217,7 @@ void vd_stage_continue_drain(struct vd_stage *stage);
  * called from within a call of its own. */
 void vd_cycle_offer(struct vd_stage *stage);
 void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_message_t *message);
+void vd_cycle_on_end(void *arg, const rd_kafka_topic_partition_t *at);
 void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_cycle_rewind(struct vd_stage *stage); /* everything under way is void */
 void vd_cycle_on_timer(void *arg);

@@ -37,6 +37,7 @@ struct vd_txn {
     bool is_leaving; /* do not wait for the broker any more; always true when closing */
     bool is_waiting;
     char waiting_for[256];
+    bool is_doubted;
     uint64_t void_run; /* commits of this run and earlier ones are void */
 };
 
@@ -155,6 +156,25 @@ static bool is_void(struct vd_txn *txn, uint64_t run)
     return answer;
 }
 
+void vd_txn_doubt(struct vd_txn *txn)
+{
+    pthread_mutex_lock(&txn->mutex);
+    txn->is_doubted = true;
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+/* Was the producer doubted since the last call? */
+static bool take_doubt(struct vd_txn *txn)
+{
+    bool answer;
+
+    pthread_mutex_lock(&txn->mutex);
+    answer = txn->is_doubted;
+    txn->is_doubted = false;
+    pthread_mutex_unlock(&txn->mutex);
+    return answer;
+}
+
 static void set_waiting(struct vd_txn *txn, const char *reason)
 {
     pthread_mutex_lock(&txn->mutex);
@@ -246,8 +266,8 @@ static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn
     rd_kafka_topic_partition_list_t *now;
     enum vd_txn_outcome outcome = VD_TXN_DONE;
 
-    if (job->offsets == NULL) {
-        return VD_TXN_VOID; /* a source reads its own progress */
+    if (job->offsets == NULL || job->is_standing) {
+        return VD_TXN_VOID; /* a source reads its own progress; the others may send it twice */
     }
     if (VD_FAILPOINT(txn->log, txn_doubt)) {
         return VD_TXN_VOID;
@@ -274,6 +294,9 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
         job->outcome = VD_TXN_VOID;
         (void)vd_fail(&job->err, VD_AGAIN, "an earlier transaction of this run failed");
         return;
+    }
+    if (take_doubt(txn)) {
+        vd_producer_recycle(txn->producer);
     }
     status = wait_ready(txn, &job->err);
     if (status == VD_OK && vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {

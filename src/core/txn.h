@@ -58,8 +58,9 @@ struct vd_txn_job {
     struct vd_txn_header *headers;
     size_t header_count, header_cap;
     rd_kafka_topic_partition_list_t *offsets; /* with metadata; NULL for a source */
-    struct vd_group *group;                   /* NULL for a source */
-    rd_kafka_topic_partition_list_t *settle;  /* takeover: partitions to wait for */
+    bool is_standing;       /* the offsets are those committed before: they tell nothing in doubt */
+    struct vd_group *group; /* NULL for a source */
+    rd_kafka_topic_partition_list_t *settle; /* takeover: partitions to wait for */
     enum vd_txn_outcome outcome;
     struct vd_err err;
     double seconds; /* begin to end of commit */
@@ -110,6 +111,9 @@ bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes);
 /* From now on wait no more for a broker that is away: jobs that would have to come back void. For a
  * stage that drains; what was blocked already ends with its transaction's time. */
 void vd_txn_leave(struct vd_txn *txn);
+
+/* Replace the producer before its next commit. */
+void vd_txn_doubt(struct vd_txn *txn);
 
 /* Times the producer was replaced after a doubt. Thread: any. */
 int64_t vd_txn_recycled(const struct vd_txn *txn);
