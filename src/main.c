@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/audit_run.h"
 #include "core/node.h"
 
 static const char usage[] =
@@ -16,6 +17,9 @@ static const char usage[] =
     "  --topology FILE          the topology to run\n"
     "  --check                  say what would run, or what is wrong, and exit\n"
     "  --connect                with --check: also ask broker and database\n"
+    "  --audit                  recount from raw data what the stages have written,\n"
+    "                           compare it with what is published, and exit\n"
+    "  --format text|json       with --audit: as a table (default), or as one JSON object\n"
     "  --node NAME              name of this node (default: main)\n"
     "  --enable STAGE           run a stage that the topology disables; repeatable\n"
     "  --disable STAGE          leave a stage out; repeatable\n"
@@ -32,12 +36,15 @@ static const char usage[] =
     "  --help                   this text\n"
     "\n"
     "exit codes\n"
-    "  0  stopped as asked, or checked and right\n"
-    "  1  something outside failed for good, or a stage could not start\n"
+    "  0  stopped as asked, or checked and right; --audit: every invariant holds\n"
+    "  1  something outside failed for good, or a stage could not start; --audit:\n"
+    "     something differs\n"
     "  2  the command line is wrong\n"
     "  3  the topology is wrong\n"
     "  4  another process runs under this node's name\n"
-    "  5  the drain did not end in time: nothing is lost, some work will be repeated\n";
+    "  5  the drain did not end in time: nothing is lost, some work will be repeated\n"
+    "  6  --audit: not at rest, so nothing is known; run it again when all is counted\n"
+    "  7  --audit: broker or database could not be read\n";
 
 enum action {
     ACTION_RUN,
@@ -53,13 +60,16 @@ struct command_line {
     const char **set, **enable, **disable; /* as many as there are arguments */
     const char *describe;
     const char *plugin_path;
-    bool is_check, is_connect, is_markdown;
+    const char *format;
+    bool is_check, is_connect, is_audit, is_markdown;
 };
 
 enum letter {
     LETTER_TOPOLOGY = 256,
     LETTER_CHECK,
     LETTER_CONNECT,
+    LETTER_AUDIT,
+    LETTER_FORMAT,
     LETTER_NODE,
     LETTER_ENABLE,
     LETTER_DISABLE,
@@ -76,6 +86,8 @@ static const struct option long_options[] = {
     {"topology", required_argument, NULL, LETTER_TOPOLOGY},
     {"check", no_argument, NULL, LETTER_CHECK},
     {"connect", no_argument, NULL, LETTER_CONNECT},
+    {"audit", no_argument, NULL, LETTER_AUDIT},
+    {"format", required_argument, NULL, LETTER_FORMAT},
     {"node", required_argument, NULL, LETTER_NODE},
     {"enable", required_argument, NULL, LETTER_ENABLE},
     {"disable", required_argument, NULL, LETTER_DISABLE},
@@ -134,6 +146,12 @@ static bool take_option(struct command_line *line, int letter, const char *value
     case LETTER_CONNECT:
         line->is_connect = true;
         return true;
+    case LETTER_AUDIT:
+        line->is_audit = true;
+        return true;
+    case LETTER_FORMAT:
+        line->format = value;
+        return true;
     case LETTER_NODE:
         line->args.node = value;
         return true;
@@ -176,6 +194,17 @@ static enum vd_status check_command_line(const struct command_line *line, struct
     }
     if (line->is_connect && !line->is_check) {
         return vd_fail(err, VD_INVALID, "--connect belongs to --check");
+    }
+    if (line->is_check && line->is_audit) {
+        return vd_fail(err, VD_INVALID, "--check and --audit exclude each other");
+    }
+    if (line->format != NULL && !line->is_audit) {
+        return vd_fail(err, VD_INVALID, "--format belongs to --audit");
+    }
+    if (line->format != NULL && strcmp(line->format, "text") != 0 &&
+        strcmp(line->format, "json") != 0) {
+        return vd_fail(err, VD_INVALID, "option --format: must be text or json, got \"%s\"",
+                       line->format);
     }
     if (line->is_markdown && line->action != ACTION_DESCRIBE) {
         return vd_fail(err, VD_INVALID, "--markdown belongs to --describe");
@@ -329,6 +358,23 @@ static int check(struct vd_topology *topology, bool is_connect)
     return print(vd_buf_text(&out));
 }
 
+static int audit(struct vd_topology *topology, bool is_json)
+{
+    static const int codes[] = {
+        [VD_AUDIT_HOLDS] = VD_EXIT_OK,
+        [VD_AUDIT_DIFFERS] = VD_EXIT_FAILURE,
+        [VD_AUDIT_MOVING] = VD_EXIT_MOVING,
+    };
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct vd_err err = {0};
+    enum vd_audit_outcome outcome = VD_AUDIT_HOLDS;
+
+    if (vd_audit_topology(topology, is_json, &out, &outcome, &err) != VD_OK) {
+        return complain(err.status == VD_INVALID ? VD_EXIT_CONFIG : VD_EXIT_UNREAD, &err);
+    }
+    return print(vd_buf_text(&out)) == VD_EXIT_OK ? codes[outcome] : VD_EXIT_FAILURE;
+}
+
 static int run(const struct command_line *line)
 {
     struct vd_topology topology = {0};
@@ -339,6 +385,8 @@ static int run(const struct command_line *line)
         code = complain(VD_EXIT_CONFIG, &err);
     } else if (line->is_check) {
         code = check(&topology, line->is_connect);
+    } else if (line->is_audit) {
+        code = audit(&topology, line->format != NULL && strcmp(line->format, "json") == 0);
     } else {
         code = vd_node_run(&topology);
     }

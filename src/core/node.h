@@ -22,6 +22,8 @@ enum vd_exit {
     VD_EXIT_CONFIG = 3,   /* the topology is wrong */
     VD_EXIT_FENCED = 4,   /* another process runs under this node's name */
     VD_EXIT_DEADLINE = 5, /* the drain did not end in time; nothing is lost, work is repeated */
+    VD_EXIT_MOVING = 6,   /* an audit saw the election move, or unfinished */
+    VD_EXIT_UNREAD = 7,   /* an audit could not read broker or database */
 };
 
 #endif

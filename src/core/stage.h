@@ -18,6 +18,9 @@
  *   revoke    a partition is no longer ours
  *   drain     no more batches will come; answer the one under way soon
  *   stop      free everything; also called after a start that failed. The state itself is core's
+ *
+ *   audit     apart from all that: compare what the stage has read and written (audit.h). Options
+ *             are set, nothing runs, it may block; what it allocates it frees
  */
 #ifndef VD_CORE_STAGE_H
 #define VD_CORE_STAGE_H
@@ -27,6 +30,7 @@
 #include <stdint.h>
 
 #include "alloc.h"
+#include "audit.h"
 #include "buf.h"
 #include "err.h"
 #include "hash.h"
@@ -47,7 +51,7 @@
  * since modules hold them by value and in arrays. */
 #define VD_ABI_MAGIC 0x76647367u /* "vdsg" */
 #define VD_ABI_MAJOR 1
-#define VD_ABI_MINOR 0
+#define VD_ABI_MINOR 1
 
 struct vd_stage;  /* one running instance, the host's side of it */
 struct vd_batch;  /* records under way */
@@ -101,6 +105,8 @@ struct vd_stage_desc {
     void (*revoke)(struct vd_stage *stage, void *state, int32_t partition);
     void (*drain)(struct vd_stage *stage, void *state);
     void (*stop)(struct vd_stage *stage, void *state);
+    /* since minor 1 */
+    enum vd_status (*audit)(struct vd_audit *audit, void *state, struct vd_err *err);
 };
 
 #define VD_STAGE_HEAD                                                            \

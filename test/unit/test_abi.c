@@ -60,10 +60,11 @@ TEST(members_of_the_descriptor_stay_where_they_are)
         {PLACE_OF(size), 8},    {PLACE_OF(name), 16},     {PLACE_OF(opts), 40},
         {PLACE_OF(tables), 64}, {PLACE_OF(flags), 72},    {PLACE_OF(check), 80},
         {PLACE_OF(batch), 104}, {PLACE_OF(stop), 144},
+        {PLACE_OF(audit), 152},
     };
 
     compare(places, sizeof(places) / sizeof(places[0]));
-    assert_true(sizeof(struct vd_stage_desc) >= 152);
+    assert_true(sizeof(struct vd_stage_desc) >= 160);
 }
 
 RUN_TESTS(cmocka_unit_test(structures_that_modules_hold_keep_their_size),

@@ -69,6 +69,13 @@ static enum vd_status sample_check(struct vd_stage *stage, void *state, struct v
     return VD_OK;
 }
 
+#ifdef OLDER_MINOR
+static enum vd_status sample_audit(struct vd_audit *audit, void *state, struct vd_err *err)
+{
+    return vd_fail(err, VD_FAILED, "never called");
+}
+#endif
+
 static const struct vd_stage_desc sample_desc = {
     VD_STAGE_HEAD,
 #ifdef WRONG_MAGIC
@@ -82,6 +89,11 @@ static const struct vd_stage_desc sample_desc = {
 #endif
 #ifdef SMALL_SIZE
     .size = 64,
+#endif
+#ifdef OLDER_MINOR /* what stands behind its end is none of the host's business */
+    .abi_minor = 0,
+    .size = offsetof(struct vd_stage_desc, audit),
+    .audit = sample_audit,
 #endif
 #ifdef WRONG_NAME
     .name = "other",

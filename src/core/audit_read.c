@@ -1,0 +1,297 @@
+/* Topics at rest: where they end, what groups have read of them, and every record. The reader is
+ * librdkafka's simple consumer, which knows no group, so that nobody is disturbed. */
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "alloc.h"
+#include "audit_run.h"
+
+#define STAGE_HEADER "vd-stage"
+#define ASK_MS 10000     /* for the broker's answer to one question */
+#define SILENCE_MS 20000 /* without a record: it does not go on */
+#define POLL_MS 500
+#define LOOK_RECORDS 4096 /* between two looks at the clock */
+#define TERMINAL_MS 200   /* between two lines of progress, in place */
+#define FILE_MS 10000     /* likewise where they stay */
+
+void vd_audit_tell(struct vd_audit_run *run, const char *what, int64_t count)
+{
+    const bool is_terminal = isatty(STDERR_FILENO) == 1;
+    const int64_t now_ms = vd_mono_ns() / 1000000;
+
+    if (what == NULL) {
+        if (run->is_told) {
+            (void)fprintf(stderr, "\r\033[K"); /* progress is a courtesy: nobody misses it */
+            run->is_told = false;
+        }
+        return;
+    }
+    if (run->told_ms == 0) {
+        run->told_ms = now_ms; /* what is quick is not told at all */
+    }
+    if (count % LOOK_RECORDS != 0 ||
+        now_ms - run->told_ms < (is_terminal ? TERMINAL_MS : FILE_MS)) {
+        return;
+    }
+    run->told_ms = now_ms;
+    run->is_told = is_terminal;
+    (void)fprintf(stderr, is_terminal ? "\r\033[Kreading %s: %lld" : "votingd: reading %s: %lld\n",
+                  what, (long long)count);
+}
+
+/* ---- questions ------------------------------------------------------------------------------- */
+
+static rd_kafka_topic_partition_list_t *list_partitions(const struct vd_audit_mark *mark)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(mark->partitions);
+
+    for (int32_t p = 0; p < mark->partitions; p++) {
+        (void)rd_kafka_topic_partition_list_add(list, mark->topic->name, p); /* list->elems[p] */
+    }
+    return list;
+}
+
+enum vd_status vd_audit_ask_ends(struct vd_audit_run *run, const struct vd_audit_mark *mark,
+                                 bool is_stable, int64_t *ends, struct vd_err *err)
+{
+    rd_kafka_topic_partition_list_t *list = list_partitions(mark);
+    enum vd_status status = vd_kafka_end_offsets(run->kafka, list, is_stable, ASK_MS, err);
+
+    for (int32_t p = 0; p < mark->partitions && status == VD_OK; p++) {
+        ends[p] = list->elems[p].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
+}
+
+/* A handle of the group that never joins it. Uncommitted reading, so that an offset that is still
+ * in a transaction is not waited for: it is the topics' business to say that one is open. */
+enum vd_status vd_audit_ask_committed(struct vd_audit_run *run, const char *group,
+                                      const struct vd_audit_mark *mark, int64_t *committed,
+                                      struct vd_err *err)
+{
+    char text[512] = "";
+    rd_kafka_conf_t *conf =
+        vd_kafka_client_conf(run->kafka, "group.id", group, "enable.auto.commit", "false",
+                             "isolation.level", "read_uncommitted", NULL);
+    rd_kafka_t *handle = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    rd_kafka_topic_partition_list_t *list = NULL;
+    rd_kafka_resp_err_t error;
+
+    if (handle == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return vd_fail(err, VD_FAILED, "could not create a Kafka consumer: %s", text);
+    }
+    list = list_partitions(mark);
+    error = rd_kafka_committed(handle, list, ASK_MS);
+    for (int32_t p = 0; p < mark->partitions && error == RD_KAFKA_RESP_ERR_NO_ERROR; p++) {
+        error = list->elems[p].err;
+        committed[p] = list->elems[p].offset < 0 ? VD_NO_OFFSET : list->elems[p].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy_flags(handle, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return vd_fail(err, VD_FAILED, "could not ask what group \"%s\" has committed: %s", group,
+                       rd_kafka_err2str(error));
+    }
+    return VD_OK;
+}
+
+/* ---- the reader ------------------------------------------------------------------------------ */
+
+static enum vd_status count_partitions(struct vd_audit_run *run, struct vd_audit_mark *mark,
+                                       struct vd_err *err)
+{
+    const char *name = mark->topic->name;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(run->reader, name, NULL);
+    const rd_kafka_metadata_t *metadata = NULL;
+    rd_kafka_resp_err_t error = rd_kafka_metadata(run->reader, 0, handle, &metadata, ASK_MS);
+
+    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+        error = metadata->topics[0].err;
+        mark->partitions = metadata->topics[0].partition_cnt;
+        rd_kafka_metadata_destroy(metadata);
+    }
+    rd_kafka_topic_destroy(handle);
+    if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
+        return vd_fail(err, VD_INVALID,
+                       "topic \"%s\" does not exist: this topology has not run yet, or its brokers "
+                       "are others",
+                       name);
+    }
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return vd_fail(err, VD_FAILED, "could not ask for topic \"%s\": %s", name,
+                       rd_kafka_err2str(error));
+    }
+    return VD_OK;
+}
+
+static enum vd_status open_mark(struct vd_audit_run *run, struct vd_audit_mark *mark,
+                                struct vd_err *err)
+{
+    if (count_partitions(run, mark, err) != VD_OK) {
+        return err->status;
+    }
+    mark->stable = vd_alloc_array((size_t)mark->partitions, sizeof(*mark->stable));
+    mark->written = vd_alloc_array((size_t)mark->partitions, sizeof(*mark->written));
+    /* In this order: what is stable now was written before. */
+    if (vd_audit_ask_ends(run, mark, true, mark->stable, err) != VD_OK) {
+        return err->status;
+    }
+    return vd_audit_ask_ends(run, mark, false, mark->written, err);
+}
+
+enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err)
+{
+    struct vd_topology *topology = run->topology;
+    char text[512] = "";
+    rd_kafka_conf_t *conf = vd_kafka_client_conf(
+        run->kafka, "isolation.level", "read_committed", "auto.offset.reset", "error",
+        "enable.partition.eof", "true", "enable.auto.commit", "false", "enable.auto.offset.store",
+        "false", "check.crcs", "true", "fetch.wait.max.ms", "50", NULL);
+
+    run->reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (run->reader == NULL) {
+        rd_kafka_conf_destroy(conf);
+        return vd_fail(err, VD_FAILED, "could not create a Kafka consumer: %s", text);
+    }
+    run->marks = vd_alloc_array(topology->topic_count, sizeof(*run->marks));
+    for (size_t i = 0; i < topology->topic_count; i++) {
+        run->marks[i].topic = topology->topics[i];
+        if (open_mark(run, &run->marks[i], err) != VD_OK) {
+            return err->status;
+        }
+    }
+    return VD_OK;
+}
+
+void vd_audit_close_topics(struct vd_audit_run *run)
+{
+    for (size_t i = 0; i < run->topology->topic_count && run->marks != NULL; i++) {
+        free(run->marks[i].stable);
+        free(run->marks[i].written);
+    }
+    free(run->marks);
+    if (run->reader != NULL) {
+        rd_kafka_destroy_flags(run->reader, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    }
+}
+
+/* ---- reading --------------------------------------------------------------------------------- */
+
+struct reading {
+    struct vd_audit_run *run;
+    const struct vd_audit_reading *what;
+    rd_kafka_queue_t *queue; /* of this reading: what is left in it belongs to no other topic */
+    bool *is_done;           /* by partition */
+    int32_t left;            /* partitions not done */
+    int64_t count;
+};
+
+static void finish(struct reading *reading, int32_t partition)
+{
+    if (!reading->is_done[partition]) {
+        reading->is_done[partition] = true;
+        reading->left--;
+    }
+}
+
+/* Stages may share a topic for dead letters. */
+static bool is_letter_of(const rd_kafka_message_t *message, const char *stage)
+{
+    rd_kafka_headers_t *headers = NULL;
+    const void *name = NULL;
+    size_t len = 0;
+
+    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_header_get_last(headers, STAGE_HEADER, &name, &len) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR &&
+           len == strlen(stage) && memcmp(name, stage, len) == 0;
+}
+
+static void take_record(struct reading *reading, const rd_kafka_message_t *message)
+{
+    const struct vd_audit_reading *what = reading->what;
+    const int64_t end = what->mark->stable[message->partition];
+    struct vd_record record;
+
+    if (message->offset < end &&
+        (what->letters_of == NULL || is_letter_of(message, what->letters_of))) {
+        /* A position that cannot be read is as good as none; the engine has judged it. */
+        (void)!vd_record_from_message(message, &record, NULL);
+        what->on_record(what->arg, &record);
+        vd_audit_tell(reading->run, what->mark->topic->name, ++reading->count);
+    }
+    if (message->offset + 1 >= end) {
+        finish(reading, message->partition);
+    }
+}
+
+/* Take messages until every partition has reached its mark. */
+static enum vd_status read_all(struct reading *reading, struct vd_err *err)
+{
+    const char *topic = reading->what->mark->topic->name;
+    int64_t deadline_ms = vd_mono_ns() / 1000000 + SILENCE_MS;
+
+    while (reading->left > 0) {
+        rd_kafka_message_t *message = rd_kafka_consume_queue(reading->queue, POLL_MS);
+        const rd_kafka_resp_err_t error =
+            message == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : message->err;
+
+        if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            take_record(reading, message);
+        } else if (error == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            finish(reading, message->partition);
+        } else if (error != RD_KAFKA_RESP_ERR__TIMED_OUT || vd_mono_ns() / 1000000 >= deadline_ms) {
+            if (message != NULL) {
+                rd_kafka_message_destroy(message);
+            }
+            return vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s", topic,
+                           rd_kafka_err2str(error));
+        }
+        if (message != NULL) {
+            deadline_ms = vd_mono_ns() / 1000000 + SILENCE_MS;
+            rd_kafka_message_destroy(message);
+        }
+    }
+    return VD_OK;
+}
+
+enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_audit_reading *what,
+                                   struct vd_err *err)
+{
+    const struct vd_audit_mark *mark = what->mark;
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(run->reader, mark->topic->name, NULL);
+    VD_AUTO(mem) bool *is_done = vd_alloc_array((size_t)mark->partitions, sizeof(*is_done));
+    struct reading reading = {.run = run,
+                              .what = what,
+                              .queue = rd_kafka_queue_new(run->reader),
+                              .is_done = is_done,
+                              .left = mark->partitions};
+    enum vd_status status = VD_OK;
+
+    for (int32_t p = 0; p < mark->partitions; p++) {
+        const int64_t begin = what->from == NULL || what->from[p] == VD_NO_OFFSET
+                                  ? RD_KAFKA_OFFSET_BEGINNING
+                                  : what->from[p];
+
+        if (begin >= mark->stable[p]) {
+            finish(&reading, p);
+        } else if (rd_kafka_consume_start_queue(handle, p, begin, reading.queue) != 0) {
+            status = vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s", mark->topic->name,
+                             rd_kafka_err2str(rd_kafka_last_error()));
+        }
+    }
+    if (status == VD_OK) {
+        status = read_all(&reading, err);
+    }
+    for (int32_t p = 0; p < mark->partitions; p++) {
+        (void)rd_kafka_consume_stop(handle, p); /* fails for one that was not started: as wanted */
+    }
+    rd_kafka_queue_destroy(reading.queue);
+    rd_kafka_topic_destroy(handle);
+    vd_audit_tell(run, NULL, 0);
+    return status;
+}
