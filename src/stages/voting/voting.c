@@ -9,6 +9,7 @@
 #include "roll.h"
 #include "stage.h"
 #include "unit.h"
+#include "voting/audit.h"
 #include "work.h"
 
 enum { INPUT_VOTERS };
@@ -371,5 +372,6 @@ static const struct vd_stage_desc voting_desc = {
     .committed = voting_committed,
     .rewound = voting_rewound,
     .stop = voting_stop,
+    .audit = voting_audit,
 };
 VD_STAGE_EXPORT(voting_desc)
