@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "aggregation/audit.h"
 #include "partial.h"
 #include "vote.h"
 
@@ -441,5 +442,6 @@ static const struct vd_stage_desc aggregation_desc = {
     .revoke = agg_takeover_revoke,
     .drain = aggregation_drain,
     .stop = aggregation_stop,
+    .audit = agg_audit,
 };
 VD_STAGE_EXPORT(aggregation_desc)
