@@ -7,6 +7,7 @@
 
 #include "election/date.h"
 #include "election/schema.h"
+#include "generator/audit.h"
 
 #define RETRY_MIN_MS 500
 #define RETRY_MAX_MS 15000
@@ -513,5 +514,6 @@ static const struct vd_stage_desc generator_desc = {
     .committed = gen_on_committed,
     .rewound = generator_rewound,
     .stop = generator_stop,
+    .audit = gen_audit,
 };
 VD_STAGE_EXPORT(generator_desc)
