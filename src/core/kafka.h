@@ -98,6 +98,10 @@ enum vd_status vd_kafka_end_offsets(struct vd_kafka *kafka, rd_kafka_topic_parti
                                     bool committed, int timeout_ms,
                                     struct vd_err *err) VD_MUST_CHECK;
 
+/* The same for the first offset that exists. */
+enum vd_status vd_kafka_begin_offsets(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
+                                      int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
+
 /* Block until the last stable offset of a partition has reached the high watermark it has now
  * (exactly-once protocol, 2.4), or 'timeout_ms' passed (VD_AGAIN). Thread: any but the loop. */
 enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
