@@ -133,7 +133,14 @@ static struct vd_txn_record *add_letter(struct vd_batch *batch, const struct vd_
     return out;
 }
 
-static void add_dead(struct vd_batch *batch, const struct vd_held *held, const char *reason)
+/* What a record became was emitted before: it is here again because something else was lost. */
+static bool was_emitted(const struct vd_part *part, const struct vd_held *held)
+{
+    return held->record.offset <= part->floor;
+}
+
+static void add_dead(struct vd_batch *batch, const struct vd_part *part, const struct vd_held *held,
+                     const char *reason)
 {
     const struct vd_stage *stage = batch->stage;
     const struct vd_record *record = &held->record;
@@ -142,8 +149,12 @@ static void add_dead(struct vd_batch *batch, const struct vd_held *held, const c
                                .value = record->value,
                                .value_len = record->value_len,
                                .reason = reason};
-    struct vd_txn_record *out = add_letter(batch, held, &msg);
+    struct vd_txn_record *out = NULL;
 
+    if (was_emitted(part, held)) {
+        return;
+    }
+    out = add_letter(batch, held, &msg);
     out->topic = (uint16_t)stage->output_count; /* behind the outputs */
     out->partition =
         (int32_t)((size_t)record->partition % topic_partitions(stage->conf->dead_topic));
@@ -189,22 +200,27 @@ void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
     for (size_t i = 0; i < count; i++) {
         span->end = held->record.offset + 1;
         if (held->fault != NULL) {
-            add_dead(batch, held, held->fault);
-            batch->dead_taken++;
+            add_dead(batch, part, held, held->fault);
         } else if (!held->is_passed_by) {
             batch->spans_of[batch->count] = batch->span_count - 1;
             batch->records[batch->count++] = held;
         }
         held = held->next;
     }
+    batch->dead_taken = batch->job->record_count;
     part->cursor = held;
     part->waiting -= count;
+}
+
+static const struct vd_part *part_of(const struct vd_batch *batch, size_t i)
+{
+    return batch->spans[batch->spans_of[i]].part;
 }
 
 void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason)
 {
     batch->job->record_count = batch->dead_taken;
-    add_dead(batch, batch->records[i], reason);
+    add_dead(batch, part_of(batch, i), batch->records[i], reason);
 }
 
 /* Records of the chained output carry the offset of the one before; they were emitted in order. */
@@ -230,34 +246,24 @@ static void number_chain(struct vd_batch *batch)
     }
 }
 
-static void add_offset(struct vd_batch *batch, const struct vd_span *span)
-{
-    struct vd_stage *stage = batch->stage;
-    rd_kafka_topic_partition_t *at = rd_kafka_topic_partition_list_add(
-        batch->job->offsets, stage->conf->inputs[batch->input]->name, span->part->partition);
-    struct vd_commit_note note = {.last = span->last};
-
-    memcpy(note.tag, stage->tag, sizeof(note.tag));
-    at->offset = span->end;
-    at->metadata = vd_alloc(VD_COMMIT_NOTE_BYTES); /* freed with the list */
-    vd_commit_note_format(&note, at->metadata);
-    at->metadata_size = strlen(at->metadata);
-}
-
 void vd_batch_seal(struct vd_batch *batch)
 {
     struct vd_stage *stage = batch->stage;
 
     number_chain(batch);
     if (batch->span_count > 0) {
-        batch->job->offsets = rd_kafka_topic_partition_list_new((int)batch->span_count);
         batch->job->group = vd_group_ref(stage->group);
         batch->job->is_standing = true;
     }
     for (size_t i = 0; i < batch->span_count; i++) {
-        batch->job->is_standing = batch->job->is_standing && batch->spans[i].count == 0;
-        batch->spans[i].part->last = batch->spans[i].last;
-        add_offset(batch, &batch->spans[i]);
+        const struct vd_span *span = &batch->spans[i];
+        struct vd_commit_note note = {.last = span->last};
+
+        batch->job->is_standing = batch->job->is_standing && span->count == 0;
+        span->part->last = span->last;
+        memcpy(note.tag, stage->tag, sizeof(note.tag));
+        vd_txn_job_add_offset(batch->job, stage->conf->inputs[batch->input]->name,
+                              span->part->partition, span->end, &note);
     }
 }
 
@@ -308,6 +314,9 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
         assert(from != NULL && msg->partition == VD_SAME && source >= batch->chained_from);
         batch->chained_from = source + 1;
     }
+    if (from != NULL && was_emitted(part_of(batch, source), from)) {
+        return;
+    }
     if (msg->reason != NULL) {
         out = add_letter(batch, from, msg);
     } else {
@@ -327,5 +336,5 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
 void vd_batch_dead(struct vd_batch *batch, size_t i, const char *reason)
 {
     assert(!batch->is_answered && i < batch->count);
-    add_dead(batch, batch->records[i], reason);
+    add_dead(batch, part_of(batch, i), batch->records[i], reason);
 }

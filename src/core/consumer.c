@@ -29,7 +29,6 @@ struct vd_consumer {
     struct vd_errands *errands;
     struct vd_errand nudge;                   /* see nudge_fetchers */
     rd_kafka_topic_partition_list_t *resumed; /* what the nudge is about; NULL: none is under way */
-    bool is_assign_open; /* the library waits for our answer to an assignment */
     bool is_closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -50,7 +49,6 @@ static void on_rebalance(struct vd_consumer *consumer, rd_kafka_event_t *event)
     if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
         !consumer->is_closing) {
         vd_info(consumer->log, "assigned %d partitions", parts->cnt);
-        consumer->is_assign_open = true;
         consumer->events.on_assign(consumer->events.arg, parts);
         return;
     }
@@ -285,17 +283,28 @@ rd_kafka_t *vd_consumer_handle(struct vd_consumer *consumer)
     return consumer->rk;
 }
 
-enum vd_status vd_consumer_assign(struct vd_consumer *consumer,
-                                  const rd_kafka_topic_partition_list_t *parts,
-                                  struct vd_group **out, struct vd_err *err)
+enum vd_status vd_consumer_read(struct vd_consumer *consumer,
+                                const rd_kafka_topic_partition_list_t *parts, struct vd_err *err)
 {
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, parts);
+
+    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return vd_fail(err, VD_AGAIN, "could not assign: %s", rd_kafka_err2str(code));
+    }
+    return VD_OK;
+}
+
+enum vd_status vd_consumer_accept(struct vd_consumer *consumer, struct vd_group **out,
+                                  struct vd_err *err)
+{
+    rd_kafka_topic_partition_list_t *nothing = rd_kafka_topic_partition_list_new(0);
+    enum vd_status status = vd_consumer_read(consumer, nothing, err);
     struct vd_group *group;
     char *member;
 
-    consumer->is_assign_open = false;
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return vd_fail(err, VD_AGAIN, "could not assign: %s", rd_kafka_err2str(code));
+    rd_kafka_topic_partition_list_destroy(nothing);
+    if (status != VD_OK) {
+        return status;
     }
     member = rd_kafka_memberid(consumer->rk);
     if (member == NULL || member[0] == '\0') {
@@ -315,7 +324,6 @@ void vd_consumer_unassign(struct vd_consumer *consumer)
 {
     rd_kafka_resp_err_t code = rd_kafka_assign(consumer->rk, NULL);
 
-    consumer->is_assign_open = false;
     if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
         vd_warn(consumer->log, "could not give partitions up: %s", rd_kafka_err2str(code));
     }
@@ -357,9 +365,6 @@ void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg
     consumer->is_closing = true;
     consumer->on_closed = on_closed;
     consumer->closed_arg = arg;
-    if (consumer->is_assign_open) {
-        vd_consumer_unassign(consumer);
-    }
     error = rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
     if (error != NULL) {
         vd_warn(consumer->log, "could not leave the group: %s", rd_kafka_error_string(error));

@@ -10,8 +10,8 @@
 struct vd_consumer;
 
 struct vd_consumer_events {
-    /* Partitions were given to us; the library waits for vd_consumer_assign. 'parts' is borrowed.
-     */
+    /* Partitions were given to us; the library, and with it the whole group, waits for
+     * vd_consumer_accept. 'parts' is borrowed. */
     void (*on_assign)(void *arg, const rd_kafka_topic_partition_list_t *parts);
     /* All partitions are to be given up; the library waits for vd_consumer_unassign. 'is_lost':
      * they already belong to somebody else. */
@@ -50,12 +50,21 @@ enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *er
 /* For committed offsets, asked on another thread. Borrowed. */
 rd_kafka_t *vd_consumer_handle(struct vd_consumer *consumer);
 
-/* Accept an assignment with explicit start offsets and take the snapshot of the group's metadata
- * that its batches will carry. Owns: *group is the caller's. Fails: VD_AGAIN: the membership is
- * gone again; another assignment follows. */
-enum vd_status vd_consumer_assign(struct vd_consumer *consumer,
-                                  const rd_kafka_topic_partition_list_t *parts,
-                                  struct vd_group **group, struct vd_err *err) VD_MUST_CHECK;
+/* Accept an assignment, without reading anything as yet, and take the snapshot of the group's
+ * metadata that the assignment's batches will carry. The group may go on from here; a partition is
+ * ours until on_revoke.
+ * Owns: *group is the caller's. Fails: VD_AGAIN: the membership is gone again; another assignment
+ * follows. */
+enum vd_status vd_consumer_accept(struct vd_consumer *consumer, struct vd_group **group,
+                                  struct vd_err *err) VD_MUST_CHECK;
+
+/* Read exactly these partitions, from explicit offsets; between an accepted assignment and the end
+ * of on_revoke as often as one likes. Fails: VD_AGAIN. */
+enum vd_status vd_consumer_read(struct vd_consumer *consumer,
+                                const rd_kafka_topic_partition_list_t *parts,
+                                struct vd_err *err) VD_MUST_CHECK;
+
+/* Give all partitions up, the answer to on_revoke. */
 void vd_consumer_unassign(struct vd_consumer *consumer);
 
 void vd_consumer_pause(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts);

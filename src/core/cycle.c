@@ -137,7 +137,7 @@ void vd_cycle_rewind(struct vd_stage *stage)
         vd_txn_void(stage->txn, stage->run);
     }
     stage->run++;
-    stage->is_rewinding = true;
+    stage->is_rewinding = stage->is_rewinding || !vd_cycle_is_idle(stage);
     for (struct vd_batch *batch = stage->batches; batch != NULL; batch = batch->next) {
         batch->is_void = true;
         stage->is_woken = stage->is_woken || batch->is_woken;
@@ -191,8 +191,9 @@ static bool can_offer(const struct vd_stage *stage)
     size_t jobs_max = (stage->desc->flags & VD_STAGE_SERIAL) != 0 ? 1 : JOBS_MAX;
 
     return stage->life == VD_LIFE_RUNNING && stage->at_stage == NULL && !stage->is_rewinding &&
-           !stage->is_revoking && stage->trouble[0] == '\0' && stage->jobs < jobs_max &&
-           stage->desc->batch != NULL && stage->txn != NULL && !vd_timer_is_active(stage->retry);
+           !stage->is_revoking && !stage->is_rechecking && stage->trouble[0] == '\0' &&
+           stage->jobs < jobs_max && stage->desc->batch != NULL && stage->txn != NULL &&
+           !vd_timer_is_active(stage->retry);
 }
 
 /* Waiting records of one input, and how long the oldest has waited. */
@@ -304,7 +305,7 @@ void vd_cycle_on_timer(void *arg)
     struct vd_stage *stage = arg;
 
     finish_rewind(stage);
-    vd_rebalance_finish_revoke(stage);
+    vd_rebalance_continue(stage);
     vd_stage_continue_drain(stage);
     offer(stage);
 }
@@ -434,7 +435,12 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
         (void)VD_FAILPOINT(stage->log, committed);
         on_committed(stage, batch);
     } else if (!batch->is_void) {
-        vd_debug(stage->log, "a transaction failed: %s; trying again", job->err.msg);
+        if (stage->life == VD_LIFE_RUNNING) {
+            vd_warn(stage->log, "transaction of %zu records failed: %s; trying again", batch->count,
+                    job->err.msg);
+        }
+        /* Repeated under the snapshot that is the present one by then, also after a generation
+         * error: an event that brings a newer one may have come before the error did. */
         stage->attempts++;
         vd_stage_fail(stage, &job->err);
         vd_cycle_rewind(stage);
@@ -472,8 +478,10 @@ static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const stru
         if (err->status == VD_AGAIN) {
             stage->backoff_ms = 0;
         }
-        vd_debug(stage->log, "a batch failed (attempt %zu): %s; trying again", stage->attempts,
-                 err->msg);
+        if (stage->attempts == 1 || err->status == VD_FAILED) {
+            vd_warn(stage->log, "batch of %zu records failed (attempt %zu): %s; trying again",
+                    batch->count, stage->attempts, err->msg);
+        }
         if (err->status != VD_AGAIN) {
             vd_stage_fail(stage, err);
         }

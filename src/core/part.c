@@ -17,6 +17,7 @@ struct vd_part *vd_part_new(size_t input, int32_t partition, int64_t next_offset
     part->next_offset = next_offset;
     part->last = last;
     part->last_committed = last;
+    part->floor = last;
     return part;
 }
 

@@ -10,9 +10,6 @@
 #include "stage_impl.h"
 
 #define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
-#define UNREADY_GRACE_MS                                                     \
-    5000 /* a stage not ready for longer is told of: a start takes some time \
-          */
 
 static bool has_transactions(const struct vd_stage *stage)
 {
@@ -78,6 +75,9 @@ static void open_metrics(struct vd_stage *stage)
                                             "times that buffer.records was reached");
     stage->metrics.recycled = vd_stage_metric(stage, VD_COUNTER, "producer_recycled_total", NULL,
                                               "times the producer was replaced after a doubt");
+    stage->metrics.stopped =
+        vd_stage_metric(stage, VD_GAUGE, "partitions_stopped", NULL,
+                        "partitions of this node that are not read, since a person must act");
 }
 
 struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd_host *host,
@@ -98,7 +98,6 @@ struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd
     stage->batches_end = &stage->batches;
     stage->run = 1;
     stage->batch_limit = (size_t)conf->batch.records;
-    stage->unready.grace_ms = UNREADY_GRACE_MS;
     stage->wait = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
     stage->retry = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
     stage->revoke_deadline = vd_timer_new(host->loop, vd_rebalance_on_deadline, stage);
@@ -118,7 +117,7 @@ void vd_stage_free(struct vd_stage *stage)
     if (stage->life == VD_LIFE_STOPPED && stage->desc->stop != NULL) {
         stage->desc->stop(stage, stage->state);
     }
-    vd_rebalance_fini(stage);
+    vd_assign_fini(stage);
     vd_timer_close(stage->wait);
     vd_timer_close(stage->retry);
     vd_timer_close(stage->revoke_deadline);
@@ -148,10 +147,19 @@ static void on_job(void *arg, struct vd_txn_job *job)
 {
     struct vd_stage *stage = arg;
 
-    if (job->kind == VD_TXN_COMMIT) {
+    switch (job->kind) {
+    case VD_TXN_COMMIT:
         vd_cycle_on_job(stage, job);
-    } else {
+        break;
+    case VD_TXN_REWIND:
+        vd_assign_on_rewind(stage, job);
+        break;
+    case VD_TXN_TAKEOVER:
         vd_rebalance_on_takeover(stage, job);
+        break;
+    case VD_TXN_READ:
+        vd_assign_on_read(stage, job);
+        break;
     }
 }
 
@@ -290,7 +298,6 @@ void vd_stage_drain(struct vd_stage *stage, void (*stopped)(void *arg), void *ar
     if (stage->txn != NULL) {
         vd_txn_leave(stage->txn);
     }
-    vd_rebalance_decline(stage);
     if (stage->desc->drain != NULL) {
         stage->desc->drain(stage, stage->state);
     }
@@ -328,6 +335,16 @@ static void update_lag(struct vd_stage *stage)
     }
 }
 
+static void count_stopped(struct vd_stage *stage)
+{
+    int64_t stopped = 0;
+
+    for (size_t i = 0; i < stage->part_count; i++) {
+        stopped += stage->parts[i]->stopped != NULL;
+    }
+    vd_metric_set(stage->metrics.stopped, stopped);
+}
+
 /* What the producer waits for, if it does. A call of the library that blocks in the middle of a
  * transaction says nothing: its time does. */
 static bool is_txn_waiting(const struct vd_stage *stage, char *text, size_t bytes)
@@ -345,81 +362,10 @@ static bool is_txn_waiting(const struct vd_stage *stage, char *text, size_t byte
     return true;
 }
 
-void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
-{
-    if (stage->life == VD_LIFE_HALTED) {
-        return; /* the first reason stays */
-    }
-    (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
-}
-
-bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes)
-{
-    const char *words = NULL;
-
-    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
-        bool are_both = stage->trouble[0] != '\0' && stage->fault[0] != '\0';
-
-        (void)snprintf(reason, bytes, "%s%s%s", stage->fault, are_both ? "; " : "",
-                       stage->trouble); /* cut to fit */
-        return false;
-    }
-    if (stage->life != VD_LIFE_RUNNING) {
-        words = stage->life < VD_LIFE_RUNNING ? "starting" : "stopping";
-    } else if (stage->rebalance != NULL || stage->assign_next != NULL) {
-        words = "taking partitions over";
-    } else if (stage->consumer != NULL && stage->group == NULL) {
-        words = "joining the consumer group";
-    }
-    for (size_t i = 0; i < stage->part_count && words == NULL; i++) {
-        words = stage->parts[i]->stopped;
-    }
-    (void)snprintf(reason, bytes, "%s", words != NULL ? words : ""); /* cut to fit */
-    return words == NULL;
-}
-
-/* Say what lasts, unless it was said already: of a stage that stopped for good when it did, of a
- * server that is away by the node. */
-static void tell_readiness(struct vd_stage *stage)
-{
-    const struct vd_host *host = stage->host;
-    int64_t now_ms = vd_loop_now_ms(host->loop);
-    char reason[VD_ERR_MSG_BYTES];
-    char lasted[VD_DURATION_BYTES];
-    bool is_ready = vd_stage_is_ready(stage, reason, sizeof(reason));
-    bool is_told = stage->life >= VD_LIFE_HALTED || (host->broker != NULL && host->broker->is_on) ||
-                   (host->database != NULL && host->database->is_on);
-
-    vd_trouble_set(&stage->unready, is_ready ? NULL : reason, now_ms);
-    if (is_ready && !stage->was_ready) {
-        stage->was_ready = true;
-        stage->unready.is_told = false;
-        vd_info(stage->log, "ready");
-    }
-    if (!is_ready && is_told) {
-        stage->unready.next_ms = now_ms + UNREADY_GRACE_MS; /* for when the server is back */
-        return;
-    }
-    switch (vd_trouble_news(&stage->unready, now_ms)) {
-    case VD_TROUBLE_NO_NEWS:
-        break;
-    case VD_TROUBLE_BEGUN:
-    case VD_TROUBLE_LASTS:
-        vd_duration_format(stage->unready.lasted_ms, lasted);
-        vd_warn(stage->log, "not ready for %s: %s", lasted, reason);
-        break;
-    case VD_TROUBLE_OVER:
-        vd_duration_format(stage->unready.lasted_ms, lasted);
-        vd_info(stage->log, "ready again after %s", lasted);
-        break;
-    }
-}
-
 void vd_stage_tick(struct vd_stage *stage)
 {
     char text[256];
 
-    tell_readiness(stage);
     vd_metric_set(stage->metrics.buffered, (int64_t)stage->buffered);
     if (stage->txn == NULL || stage->life == VD_LIFE_CLOSING) {
         return;
@@ -427,6 +373,7 @@ void vd_stage_tick(struct vd_stage *stage)
     vd_metric_set(stage->metrics.recycled, vd_txn_recycled(stage->txn));
     if (stage->consumer != NULL) {
         update_lag(stage);
+        count_stopped(stage);
     }
     if (is_txn_waiting(stage, text, sizeof(text))) {
         struct vd_err err = {0};
@@ -438,4 +385,44 @@ void vd_stage_tick(struct vd_stage *stage)
         stage->is_txn_waiting = false;
         vd_stage_fail(stage, NULL);
     }
+}
+
+void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
+{
+    if (stage->life == VD_LIFE_HALTED) {
+        return; /* the first reason stays */
+    }
+    if (err == NULL && stage->fault[0] != '\0') {
+        vd_info(stage->log, "works again");
+    } else if (err != NULL && stage->fault[0] == '\0') {
+        vd_warn(stage->log, "not ready: %s", err->msg);
+    }
+    (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
+}
+
+bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason)
+{
+    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
+        *reason = stage->fault[0] != '\0' ? stage->fault : stage->trouble;
+        return false;
+    }
+    if (stage->life != VD_LIFE_RUNNING) {
+        *reason = stage->life < VD_LIFE_RUNNING ? "starting" : "stopping";
+        return false;
+    }
+    if (stage->rebalance != NULL || stage->is_taking_over) {
+        *reason = "taking partitions over";
+        return false;
+    }
+    if (stage->consumer != NULL && stage->group == NULL) {
+        *reason = "joining the consumer group";
+        return false;
+    }
+    for (size_t i = 0; i < stage->part_count; i++) {
+        if (stage->parts[i]->stopped != NULL) {
+            *reason = stage->parts[i]->stopped;
+            return false;
+        }
+    }
+    return true;
 }

@@ -195,21 +195,49 @@ VD_API void vd_stage_set_tag(struct vd_stage *stage, const char *tag);
 
 /* ---- assignment ------------------------------------------------------------------------------ */
 
+/* Ask about all partitions anew, when nothing is under way any more: each is revoked and assigned
+ * once more, and what was read and not committed is read again. For a stage whose outside effect
+ * may have changed behind its back. */
+VD_API void vd_stage_recheck(struct vd_stage *stage); /* since 1.1 */
+
 VD_API int32_t vd_assign_partition(const struct vd_assign *assign);
 VD_API int64_t vd_assign_committed(const struct vd_assign *assign); /* VD_NO_OFFSET: none */
 VD_API int64_t vd_assign_last(const struct vd_assign *assign);      /* of the chained output */
 VD_API const char *vd_assign_tag(const struct vd_assign *assign); /* "" without a commit of ours */
 
+/* The offsets of the partition that exist, the first and the one behind the last; and the source
+ * offset that the last record of this generation in the chained output carries (VD_NO_OFFSET: there
+ * is none, or no chained output): what the committed offset can be held against. Since 1.1. */
+VD_API int64_t vd_assign_begin(const struct vd_assign *assign);
+VD_API int64_t vd_assign_end(const struct vd_assign *assign);
+VD_API int64_t vd_assign_emitted(const struct vd_assign *assign);
+
 /* Begin at 'offset' (VD_NO_OFFSET: at the beginning), with 'last' as the chain's last emitted
- * source offset. Answer later if need be; a revoked question is answered without effect. */
+ * source offset. What records up to 'last' become was emitted before, so vd_batch_emit and dead
+ * letters leave it out. An offset before the committed one is committed first; one outside the log
+ * stops the partition. Answer later if need be; a revoked question is answered without effect. */
 VD_API void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last);
 
 /* The other answer: do not read the partition, as after vd_stage_stop_partition. */
 VD_API void vd_assign_stop(struct vd_assign *assign, const char *format, ...) VD_PRINTF(2, 3);
 
-/* False once the question is of no interest any more: the assignment was revoked. What the topics
- * show of the partition may then be its new owner's. */
+/* False once the question is of no interest any more: the assignment was revoked, or is asked about
+ * anew. What the topics show of the partition may then be its new owner's. */
 VD_API bool vd_assign_is_current(const struct vd_assign *assign);
+
+/* Records of the chained output that come from source offset 'from' on, in order, each with its
+ * position; borrowed for the call. 'count' 0: there are no more. 'err': they cannot be read
+ * (VD_INVALID: a person must act), or the question is not current any more (VD_AGAIN); else NULL.
+ */
+typedef void vd_reread_fn(void *arg, const struct vd_record *records, size_t count,
+                          const struct vd_err *err);
+
+/* Read again what was emitted for the partition, a part of bounded size; for the next one call it
+ * once more, behind the last record's source offset. One at a time in the whole stage, and before
+ * the question is answered.
+ * Callback: exactly once, later, on the loop. Since 1.1. */
+VD_API void vd_assign_reread(struct vd_assign *assign, int64_t from, vd_reread_fn *on_read,
+                             void *arg);
 
 /* ---- batches --------------------------------------------------------------------------------- */
 

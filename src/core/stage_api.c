@@ -6,7 +6,6 @@
 
 #include "alloc.h"
 #include "failpoint.h"
-#include "pg_impl.h"
 #include "stage_impl.h"
 
 struct vd_log *vd_stage_log(const struct vd_stage *stage)
@@ -40,6 +39,17 @@ static const struct vd_topic_conf *output_topic(const struct vd_stage *stage, si
 {
     assert(output < stage->output_count);
     return stage->conf->outputs[output];
+}
+
+const struct vd_topic_conf *vd_stage_chained_topic(const struct vd_stage *stage)
+{
+    for (size_t i = 0; i < stage->output_count; i++) {
+        if ((stage->desc->outputs[i].flags & VD_PORT_CHAINED) != 0 &&
+            stage->conf->outputs[i] != NULL) {
+            return stage->conf->outputs[i];
+        }
+    }
+    return NULL;
 }
 
 struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table)
@@ -112,11 +122,7 @@ bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition)
 struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
                           const struct vd_pg_events *events)
 {
-    struct vd_pg *pg =
-        vd_pg_new(stage->host->loop, stage->host->conninfo, session_sql, stage->log, events);
-
-    vd_pg_report_to(pg, stage->host->database);
-    return pg;
+    return vd_pg_new(stage->host->loop, stage->host->conninfo, session_sql, stage->log, events);
 }
 
 struct vd_http *vd_stage_http(const struct vd_stage *stage)
@@ -153,8 +159,14 @@ void vd_stage_set_trouble(struct vd_stage *stage, const char *format, ...)
     if (strcmp(text, stage->trouble) == 0) {
         return;
     }
-    vd_debug(stage->log, "%s%s", text[0] != '\0' ? "not ready: " : "ready, for its own part",
-             text); /* if it lasts, vd_stage_tick tells */
+    if (text[0] == '\0') {
+        vd_info(stage->log, stage->was_ready ? "ready again" : "ready");
+        stage->was_ready = true;
+    } else if (stage->was_ready) {
+        vd_warn(stage->log, "not ready: %s", text);
+    } else {
+        vd_debug(stage->log, "not ready yet: %s", text);
+    }
     memcpy(stage->trouble, text, sizeof(text));
     vd_cycle_offer(stage);
 }
@@ -172,7 +184,6 @@ void vd_stage_halt(struct vd_stage *stage, const char *format, ...)
     vd_error(stage->log, "stopped: %s", stage->fault);
     vd_stage_set_life(stage, VD_LIFE_HALTED);
     vd_cycle_set_paused(stage, true);
-    vd_rebalance_decline(stage);
 }
 
 static void stop_part(struct vd_stage *stage, struct vd_part *part, const char *format,

@@ -1,5 +1,6 @@
 /* A running stage as the engine sees it; core only. part.c holds records, batch.c what is made of
- * them, cycle.c the rounds, rebalance.c what comes and goes, stage.c life and the interface. */
+ * them, cycle.c the rounds, rebalance.c what comes and goes, assign.c what is asked
+ * about it, stage.c life and the interface. */
 #ifndef VD_CORE_STAGE_IMPL_H
 #define VD_CORE_STAGE_IMPL_H
 
@@ -9,7 +10,6 @@
 #include "stage.h"
 #include "table_follow.h"
 #include "topology.h"
-#include "trouble.h"
 #include "txn.h"
 
 /* What a node offers its stages; it outlives them. */
@@ -22,7 +22,6 @@ struct vd_host {
     struct vd_http *http;
     struct vd_web *web;
     struct vd_metrics *metrics;
-    struct vd_trouble *broker, *database; /* do the servers answer? NULL: nobody asks */
     const char *conninfo;
     const char *application;
     const char *node;
@@ -51,6 +50,7 @@ struct vd_part {
     int64_t next_offset; /* the next one expected; records below it are dropped */
     int64_t last; /* source offset last emitted on the chained output, batches under way included */
     int64_t last_committed;
+    int64_t floor; /* what records up to here became was emitted before they were read */
     struct vd_held *head, *tail; /* not committed, by offset */
     struct vd_held *cursor;      /* the first that no batch has; NULL: none */
     size_t waiting;              /* from cursor on */
@@ -171,17 +171,18 @@ struct vd_stage {
     struct vd_timer *wait;  /* for a full batch */
     struct vd_timer *retry; /* while active, nothing is offered */
 
-    struct vd_rebalance *rebalance;  /* being answered, or NULL */
-    struct vd_rebalance *rebalances; /* all that have a question open, also of no interest */
-    bool is_takeover_running;        /* a takeover job is with the producer */
-    bool is_takeover_stale;          /* for an assignment that is no longer the newest */
-    rd_kafka_topic_partition_list_t
-        *assign_next; /* the assignment after the one being taken over */
+    rd_kafka_topic_partition_list_t *assigned; /* by the group; NULL: nothing */
+    bool is_taking_over;                       /* until the stage is asked about 'assigned' */
+    bool is_takeover_running;                  /* a takeover job is with the producer */
+    bool is_takeover_stale;                    /* it is about something else than 'assigned' */
+    struct vd_rebalance *rebalance;            /* being answered, or NULL */
+    struct vd_rebalance *rebalances; /* all that wait for something, also of no interest */
+    bool is_rereading;               /* the producer's thread reads what was emitted */
+    bool is_rechecking;              /* asks anew when nothing is under way any more */
     bool is_revoking;
     struct vd_timer *revoke_deadline;
 
-    bool was_ready;
-    struct vd_trouble unready;      /* what /readyz says, for the log */
+    bool was_ready;                 /* trouble before that is the start taking its time */
     char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
     bool is_txn_waiting;
     char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
@@ -191,7 +192,7 @@ struct vd_stage {
 
     struct {
         struct vd_metric *in, *out, *dead, *batches, *retries, *commit, *dropped, *buffered,
-            *recycled, *pauses;
+            *recycled, *pauses, *stopped;
     } metrics;
 };
 
@@ -205,9 +206,8 @@ void vd_stage_drain(struct vd_stage *stage, void (*on_stopped)(void *arg), void 
 /* After on_stopped, when nobody (tables, web server) calls the stage any more, or if start failed.
  * Calls the stage's stop. */
 void vd_stage_free(struct vd_stage *stage);
-void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting, the log's words */
-/* 'reason' is set if it is not. */
-bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes);
+void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting */
+bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason);
 void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
 void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: it works again */
 /* vd_stage_stop_partition, of any input. */
@@ -236,11 +236,18 @@ void vd_rebalance_on_assign(void *arg, const rd_kafka_topic_partition_list_t *pa
 void vd_rebalance_on_revoke(void *arg, bool is_lost);
 void vd_rebalance_on_takeover(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_rebalance_on_deadline(void *arg);
-void vd_rebalance_finish_revoke(struct vd_stage *stage); /* if one waits and nothing is under way */
-void vd_rebalance_drop(struct vd_stage *stage);          /* forget partitions and open questions */
-/* If the group waits for our answer to an assignment: take nothing of it. The partitions are not
- * read, but the other members go on. */
-void vd_rebalance_decline(struct vd_stage *stage);
-void vd_rebalance_fini(struct vd_stage *stage); /* questions never answered */
+void vd_rebalance_continue(struct vd_stage *stage); /* what waits until nothing is under way */
+void vd_rebalance_again(struct vd_stage *stage);    /* take the present assignment over once more */
+void vd_rebalance_drop(struct vd_stage *stage);     /* forget partitions and open questions */
+
+/* assign.c */
+/* Ask the stage about all partitions of a takeover, and read on when all is answered. */
+void vd_assign_ask(struct vd_stage *stage, const struct vd_txn_job *job);
+void vd_assign_on_rewind(struct vd_stage *stage, struct vd_txn_job *job);
+void vd_assign_on_read(struct vd_stage *stage, struct vd_txn_job *job);
+void vd_assign_fini(struct vd_stage *stage); /* questions never answered */
+
+/* stage_api.c: the topic of the chained output; NULL: there is none. */
+const struct vd_topic_conf *vd_stage_chained_topic(const struct vd_stage *stage);
 
 #endif

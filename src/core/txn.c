@@ -26,6 +26,7 @@ struct vd_txn {
     vd_txn_done_fn *on_done;
     void *arg;
     rd_kafka_t *consumer;
+    struct vd_reader *reader; /* NULL while nothing is read again; the thread's own */
     void (*on_closed)(void *arg);
     void *closed_arg;
     pthread_t thread;
@@ -39,97 +40,11 @@ struct vd_txn {
     char waiting_for[256];
     bool is_doubted;
     uint64_t void_run; /* commits of this run and earlier ones are void */
-    int64_t begun_ns;  /* when the transaction under way began; 0: none is */
 };
 
-struct vd_group *vd_group_ref(struct vd_group *group)
+static bool is_leaving(void *arg)
 {
-    atomic_fetch_add(&group->refs, 1);
-    return group;
-}
-
-void vd_group_unref(struct vd_group *group)
-{
-    if (group != NULL && atomic_fetch_sub(&group->refs, 1) == 1) {
-        rd_kafka_consumer_group_metadata_destroy(group->md);
-        free(group);
-    }
-}
-
-struct vd_txn_job *vd_txn_job_new(enum vd_txn_kind kind, void *owner)
-{
-    struct vd_txn_job *job = vd_alloc(sizeof(*job));
-
-    job->kind = kind;
-    job->owner = owner;
-    return job;
-}
-
-void vd_txn_job_free(struct vd_txn_job *job)
-{
-    if (job == NULL) {
-        return;
-    }
-    if (job->offsets != NULL) {
-        rd_kafka_topic_partition_list_destroy(job->offsets);
-    }
-    if (job->settle != NULL) {
-        rd_kafka_topic_partition_list_destroy(job->settle);
-    }
-    vd_group_unref(job->group);
-    vd_buf_fini(&job->arena);
-    free(job->records);
-    free(job->headers);
-    free(job);
-}
-
-static size_t add_bytes(struct vd_txn_job *job, const void *bytes, size_t len)
-{
-    size_t at = job->arena.len;
-
-    vd_buf_add(&job->arena, bytes, len);
-    return at;
-}
-
-struct vd_txn_record *vd_txn_job_add(struct vd_txn_job *job, const void *key, size_t key_len,
-                                     const void *value, size_t value_len)
-{
-    struct vd_txn_record *record = NULL;
-
-    if (job->record_count == job->record_cap) {
-        job->record_cap = job->record_cap == 0 ? 64 : 2 * job->record_cap;
-        job->records = vd_realloc(job->records, job->record_cap * sizeof(*job->records));
-    }
-    record = &job->records[job->record_count++];
-    *record = (struct vd_txn_record){.has_key = key != NULL,
-                                     .key_at = add_bytes(job, key, key_len),
-                                     .key_len = key_len,
-                                     .has_value = value != NULL,
-                                     .header_first = job->header_count};
-    record->value_at = add_bytes(job, value, value_len);
-    record->value_len = value_len;
-    return record;
-}
-
-void vd_txn_job_header(struct vd_txn_job *job, const char *name, const void *value, size_t len)
-{
-    struct vd_txn_header *header = NULL;
-
-    if (job->header_count == job->header_cap) {
-        job->header_cap = job->header_cap == 0 ? 16 : 2 * job->header_cap;
-        job->headers = vd_realloc(job->headers, job->header_cap * sizeof(*job->headers));
-    }
-    header = &job->headers[job->header_count++];
-    header->name_len = strlen(name);
-    header->name_at = add_bytes(job, name, header->name_len);
-    header->has_value = value != NULL;
-    header->len = len;
-    header->at = add_bytes(job, value, len);
-    job->records[job->record_count - 1].header_count++;
-}
-
-static bool is_leaving(struct vd_txn *txn)
-{
+    struct vd_txn *txn = arg;
     bool answer;
 
     pthread_mutex_lock(&txn->mutex);
@@ -193,23 +108,6 @@ bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes)
     (void)snprintf(text, bytes, "%s", txn->waiting_for);
     pthread_mutex_unlock(&txn->mutex);
     return answer;
-}
-
-static void set_begun(struct vd_txn *txn, int64_t ns)
-{
-    pthread_mutex_lock(&txn->mutex);
-    txn->begun_ns = ns;
-    pthread_mutex_unlock(&txn->mutex);
-}
-
-int64_t vd_txn_busy_ms(struct vd_txn *txn)
-{
-    int64_t begun_ns;
-
-    pthread_mutex_lock(&txn->mutex);
-    begun_ns = txn->begun_ns;
-    pthread_mutex_unlock(&txn->mutex);
-    return begun_ns == 0 ? 0 : (vd_mono_ns() - begun_ns) / 1000000 + 1;
 }
 
 int64_t vd_txn_recycled(const struct vd_txn *txn)
@@ -278,7 +176,8 @@ static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
 
 /* A commit that did not answer "done" may have happened (1.3, step 6). The coordinator has settled
  * it by now, so the group's offsets tell: all of them, since a partition that was taken from us may
- * have been read further by its new owner. */
+ * have been read further by its new owner. Where offsets go back, those from before are behind the
+ * new ones, so only the very same ones tell. */
 static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn_job *job)
 {
     rd_kafka_topic_partition_list_t *now;
@@ -295,7 +194,10 @@ static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn
         return VD_TXN_VOID;
     }
     for (int i = 0; i < now->cnt; i++) {
-        if (now->elems[i].offset < job->offsets->elems[i].offset) {
+        int64_t is = now->elems[i].offset;
+        int64_t wanted = job->offsets->elems[i].offset;
+
+        if (job->kind == VD_TXN_REWIND ? is != wanted : is < wanted) {
             outcome = VD_TXN_VOID;
         }
     }
@@ -317,17 +219,11 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
         vd_producer_recycle(txn->producer);
     }
     status = wait_ready(txn, &job->err);
-    job->outcome = VD_TXN_VOID;
-    if (status == VD_OK) {
-        set_begun(txn, vd_mono_ns());
-        if (vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {
-            job->outcome = VD_TXN_DONE;
-        }
-        set_begun(txn, 0);
-    }
-    if (job->outcome == VD_TXN_DONE) {
+    if (status == VD_OK && vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {
+        job->outcome = VD_TXN_DONE;
         return;
     }
+    job->outcome = VD_TXN_VOID;
     if (status == VD_OK && !is_leaving(txn)) { /* who leaves need not know: the next start asks */
         vd_producer_recycle(txn->producer);
         status = wait_ready(txn, &again);
@@ -339,6 +235,16 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
     }
     if (job->outcome != VD_TXN_DONE) {
         vd_txn_void(txn, job->run);
+    }
+}
+
+/* Who asked begins again with a takeover; the pause keeps that from turning fast while the group
+ * does not want our offsets any more and has not said so yet. */
+static void run_rewind(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    run_commit(txn, job);
+    if (job->outcome == VD_TXN_VOID) {
+        pause_thread(txn);
     }
 }
 
@@ -363,11 +269,87 @@ static bool settle(struct vd_txn *txn, struct vd_txn_job *job, const char *topic
     return true;
 }
 
+static bool has_reader(struct vd_txn *txn, struct vd_err *err)
+{
+    return txn->reader != NULL ||
+           vd_reader_new(txn->kafka, is_leaving, txn, &txn->reader, err) == VD_OK;
+}
+
+static void drop_reader(struct vd_txn *txn)
+{
+    vd_reader_free(vd_take(txn->reader));
+}
+
+/* Whether to try again what 'status' of a question says. */
+static bool is_again(struct vd_txn *txn, enum vd_status status, const struct vd_err *err)
+{
+    bool is_wanted = status != VD_OK && !is_leaving(txn);
+
+    set_waiting(txn, is_wanted ? err->msg : NULL);
+    if (is_wanted) {
+        pause_thread(txn);
+    }
+    return is_wanted;
+}
+
+/* What was emitted last for each partition with a chained output. */
+static enum vd_status find_emitted(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    size_t count = (size_t)job->offsets->cnt;
+    VD_AUTO(mem) struct vd_spot *spots = vd_alloc_array(count + 1, sizeof(*spots));
+    struct vd_search search = {
+        .topic = job->chained, .generation = job->generation, .spots = spots};
+    enum vd_status status = VD_OK;
+
+    for (size_t i = 0; i < count; i++) {
+        job->extents[i].emitted = VD_NO_OFFSET;
+        if (job->extents[i].is_chained) {
+            spots[search.count].partition = job->offsets->elems[i].partition;
+            spots[search.count++].below = INT64_MAX;
+        }
+    }
+    if (search.count > 0) {
+        status =
+            has_reader(txn, &job->err) ? vd_reader_find(txn->reader, &search, &job->err) : VD_AGAIN;
+    }
+    for (size_t i = count; i-- > 0 && status == VD_OK;) {
+        if (job->extents[i].is_chained) {
+            search.count--;
+            job->extents[i].emitted = spots[search.count].source;
+            job->extents[i].err = spots[search.count].err;
+        }
+    }
+    return status;
+}
+
+/* The offsets of the input that exist: asked last, so that what was found before is among them. */
+static enum vd_status find_extents(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(job->offsets);
+    enum vd_status status = VD_OK;
+
+    if (list->cnt > 0) {
+        status = vd_kafka_begin_offsets(txn->kafka, list, SETTLE_TIMEOUT_MS, &job->err);
+    }
+    for (int i = 0; i < list->cnt && status == VD_OK; i++) {
+        job->extents[i].begin = list->elems[i].offset;
+    }
+    if (list->cnt > 0 && status == VD_OK) {
+        status = vd_kafka_end_offsets(txn->kafka, list, false, SETTLE_TIMEOUT_MS, &job->err);
+    }
+    for (int i = 0; i < list->cnt && status == VD_OK; i++) {
+        job->extents[i].end = list->elems[i].offset;
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    return status;
+}
+
 /* Wait until everything that the committed offsets stand for can be read (2.4): first the offsets,
- * then the high watermark of every partition about to be read. */
+ * then the high watermark of every partition about to be read. Then look what is there (4.5). */
 static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
 {
     rd_kafka_topic_partition_list_t *committed;
+    enum vd_status status;
 
     job->outcome = VD_TXN_VOID;
     committed = ask_committed(txn, job->offsets);
@@ -381,7 +363,45 @@ static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
             return;
         }
     }
-    job->outcome = VD_TXN_DONE;
+    do {
+        status = find_emitted(txn, job);
+        status = status == VD_OK ? find_extents(txn, job) : status;
+    } while (is_again(txn, status, &job->err));
+    drop_reader(txn);
+    job->outcome = status == VD_OK ? VD_TXN_DONE : VD_TXN_VOID;
+}
+
+static void run_read(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    enum vd_status status;
+
+    do {
+        job->err = (struct vd_err){0};
+        status = has_reader(txn, &job->err) ? vd_range_read(job->range, txn->reader, &job->err)
+                                            : VD_AGAIN;
+    } while (status != VD_INVALID && is_again(txn, status, &job->err));
+    job->outcome = status == VD_OK ? VD_TXN_DONE : VD_TXN_VOID;
+    if (status != VD_OK || job->range->count == 0) {
+        drop_reader(txn);
+    }
+}
+
+static void run_job(struct vd_txn *txn, struct vd_txn_job *job)
+{
+    switch (job->kind) {
+    case VD_TXN_COMMIT:
+        run_commit(txn, job);
+        break;
+    case VD_TXN_REWIND:
+        run_rewind(txn, job);
+        break;
+    case VD_TXN_TAKEOVER:
+        run_takeover(txn, job);
+        break;
+    case VD_TXN_READ:
+        run_read(txn, job);
+        break;
+    }
 }
 
 static struct vd_txn_job *take_job(struct vd_txn *txn)
@@ -411,14 +431,11 @@ static void *run(void *arg)
     /* Settles an old transaction of ours at once, before anybody waits for it. */
     (void)wait_ready(txn, &err); /* the first job meets the same error */
     while ((job = take_job(txn)) != NULL) {
-        if (job->kind == VD_TXN_COMMIT) {
-            run_commit(txn, job);
-        } else {
-            run_takeover(txn, job);
-        }
+        run_job(txn, job);
         pushed = vd_queue_push(txn->done, job);
         assert(pushed == VD_OK); /* it has room for all jobs there can be */
     }
+    drop_reader(txn);
     vd_producer_recycle(txn->producer);
     pushed = vd_queue_push(txn->done, txn); /* the last item: the thread is done */
     assert(pushed == VD_OK);

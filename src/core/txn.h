@@ -7,6 +7,7 @@
 
 #include "buf.h"
 #include "kafka.h"
+#include "reader.h"
 #include "record.h"
 
 struct vd_txn;
@@ -39,12 +40,22 @@ struct vd_txn_record {
 
 enum vd_txn_kind {
     VD_TXN_COMMIT,   /* produce 'records', send 'offsets', commit */
+    VD_TXN_REWIND,   /* the same for offsets that go back: it is done when they are what they are */
     VD_TXN_TAKEOVER, /* settle what the predecessor left of 'offsets', then fill them in (2.4) */
+    VD_TXN_READ,     /* read the next part of 'range' */
+};
+
+/* What a takeover finds of one partition, by the index of 'offsets'. */
+struct vd_extent {
+    bool is_chained;    /* in: what was emitted for it stands in 'chained' */
+    int64_t begin, end; /* the offsets that exist: the first, and the one behind the last */
+    int64_t emitted;    /* source offset of the last record in 'chained'; VD_NO_OFFSET: none */
+    struct vd_err err;  /* VD_OK, or why the partition must not be read */
 };
 
 enum vd_txn_outcome {
-    VD_TXN_DONE,   /* committed; or the takeover's answers are filled in */
-    VD_TXN_VOID,   /* certainly not committed; 'err' says why */
+    VD_TXN_DONE,   /* committed; or the answers are filled in */
+    VD_TXN_VOID,   /* certainly not committed, or not found out; 'err' says why */
     VD_TXN_FENCED, /* another process uses this transactional.id */
 };
 
@@ -57,10 +68,14 @@ struct vd_txn_job {
     size_t record_count, record_cap;
     struct vd_txn_header *headers;
     size_t header_count, header_cap;
-    rd_kafka_topic_partition_list_t *offsets; /* with metadata; NULL for a source */
-    bool is_standing;       /* the offsets are those committed before: they tell nothing in doubt */
+    rd_kafka_topic_partition_list_t *offsets; /* with metadata; NULL: none, as for a source */
+    bool is_standing;       /* these were committed before: in doubt they tell nothing */
     struct vd_group *group; /* NULL for a source */
     rd_kafka_topic_partition_list_t *settle; /* takeover: partitions to wait for */
+    struct vd_extent *extents;               /* takeover: by the index of 'offsets' */
+    const char *chained;                     /* takeover: topic; NULL: no output is chained */
+    int16_t generation;                      /* takeover: of the chained output's input */
+    struct vd_range *range;                  /* owned */
     enum vd_txn_outcome outcome;
     struct vd_err err;
     double seconds; /* begin to end of commit */
@@ -76,6 +91,10 @@ struct vd_txn_record *vd_txn_job_add(struct vd_txn_job *job, const void *key, si
 
 /* Add a header to the record added last; name and value, which may be NULL, are copied. */
 void vd_txn_job_header(struct vd_txn_job *job, const char *name, const void *value, size_t len);
+
+/* Add an offset to be committed, with its note as metadata. */
+void vd_txn_job_add_offset(struct vd_txn_job *job, const char *topic, int32_t partition,
+                           int64_t offset, const struct vd_commit_note *note);
 
 typedef void vd_txn_done_fn(void *arg, struct vd_txn_job *job);
 
@@ -114,9 +133,6 @@ void vd_txn_leave(struct vd_txn *txn);
 
 /* Replace the producer before its next commit. */
 void vd_txn_doubt(struct vd_txn *txn);
-
-/* How long the transaction under way has taken, in milliseconds; 0: none is. */
-int64_t vd_txn_busy_ms(struct vd_txn *txn);
 
 /* Times the producer was replaced after a doubt. Thread: any. */
 int64_t vd_txn_recycled(const struct vd_txn *txn);

@@ -28,16 +28,19 @@ char *peer_name(const char *stem)
     return strdup(text);
 }
 
-static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
+/* A client with one setting of its own: a consumer's group, a producer's transactional.id or NULL.
+ */
+static rd_kafka_t *open_client(rd_kafka_type_t type, bool committed_only, const char *id)
 {
     char text[256];
     rd_kafka_conf_t *conf = rd_kafka_conf_new();
     rd_kafka_t *rk;
 
     rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
-    if (type == RD_KAFKA_CONSUMER) {
-        rd_kafka_conf_set(conf, "group.id", "peer", text, sizeof(text));
-        rd_kafka_conf_set(conf, "fetch.wait.max.ms", "20", text, sizeof(text));
+    if (type == RD_KAFKA_PRODUCER && id != NULL) {
+        rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof(text));
+    } else if (type == RD_KAFKA_CONSUMER) {
+        rd_kafka_conf_set(conf, "group.id", id, text, sizeof(text));
         rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", text, sizeof(text));
         rd_kafka_conf_set(conf, "enable.partition.eof", "true", text, sizeof(text));
         rd_kafka_conf_set(conf, "enable.auto.commit", "false", text, sizeof(text));
@@ -48,6 +51,11 @@ static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
     rk = rd_kafka_new(type, conf, text, sizeof(text));
     assert(rk != NULL);
     return rk;
+}
+
+static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
+{
+    return open_client(type, committed_only, type == RD_KAFKA_CONSUMER ? "peer" : NULL);
 }
 
 static void produce(const char *topic, int32_t partition, const char *key, const char *value,
@@ -85,20 +93,133 @@ void peer_send_source(const char *topic, int32_t partition, const char *value, c
     produce(topic, partition, NULL, value, headers);
 }
 
-void peer_fence(const char *transactional_id)
+static rd_kafka_t *open_transactional(const char *transactional_id)
 {
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_error_t *error;
-    rd_kafka_t *rk;
+    rd_kafka_t *rk = open_client(RD_KAFKA_PRODUCER, false, transactional_id);
+    rd_kafka_error_t *error = rd_kafka_init_transactions(rk, WAIT_MS);
 
-    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
-    rd_kafka_conf_set(conf, "transactional.id", transactional_id, text, sizeof(text));
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    assert(rk != NULL);
-    error = rd_kafka_init_transactions(rk, WAIT_MS);
     assert(error == NULL);
     (void)error; /* only asserted */
+    return rk;
+}
+
+void peer_fence(const char *transactional_id)
+{
+    rd_kafka_destroy(open_transactional(transactional_id));
+}
+
+void peer_abort(const char *topic, int32_t partition, int count)
+{
+    char *name = peer_name("aborts");
+    rd_kafka_t *rk = open_transactional(name);
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(rk);
+    rd_kafka_resp_err_t code = RD_KAFKA_RESP_ERR_NO_ERROR;
+
+    for (int i = 0; i < count; i++) {
+        code |= rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
+                                  RD_KAFKA_V_VALUE((void *)(uintptr_t) "x", 1), RD_KAFKA_V_END);
+    }
+    code |= rd_kafka_flush(rk, WAIT_MS); /* they must be there, to be aborted */
+    assert(error == NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    error = rd_kafka_abort_transaction(rk, WAIT_MS);
+    assert(error == NULL);
+    (void)error; /* only asserted */
+    rd_kafka_destroy(rk);
+    free(name);
+}
+
+static rd_kafka_topic_partition_list_t *list_of(const char *topic, int32_t partition)
+{
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+
+    rd_kafka_topic_partition_list_add(list, topic, partition);
+    return list;
+}
+
+int64_t peer_committed(const char *group, const char *topic, int32_t partition,
+                       char note[PEER_NOTE_BYTES])
+{
+    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, true, group);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
+    const rd_kafka_topic_partition_t *at = &list->elems[0];
+    rd_kafka_resp_err_t code = rd_kafka_committed(rk, list, WAIT_MS);
+    int64_t offset = at->offset < 0 ? -1 : at->offset;
+
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR && at->err == RD_KAFKA_RESP_ERR_NO_ERROR);
+    (void)code; /* only asserted */
+    if (note != NULL) {
+        (void)snprintf(note, PEER_NOTE_BYTES, "%.*s", (int)at->metadata_size,
+                       at->metadata != NULL ? (const char *)at->metadata : "");
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    return offset;
+}
+
+void peer_commit(const char *group, const char *topic, int32_t partition, int64_t offset,
+                 const char *note)
+{
+    char *name = peer_name("commit");
+    rd_kafka_t *rk = open_transactional(name);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
+    rd_kafka_consumer_group_metadata_t *nobody = rd_kafka_consumer_group_metadata_new(group);
+    rd_kafka_error_t *error = rd_kafka_begin_transaction(rk);
+
+    list->elems[0].offset = offset;
+    if (note != NULL) {
+        list->elems[0].metadata = strdup(note); /* freed with the list */
+        list->elems[0].metadata_size = strlen(note);
+    }
+    assert(error == NULL);
+    error = rd_kafka_send_offsets_to_transaction(rk, list, nobody, WAIT_MS);
+    assert(error == NULL);
+    error = rd_kafka_commit_transaction(rk, WAIT_MS);
+    assert(error == NULL);
+    (void)error; /* only asserted */
+    rd_kafka_consumer_group_metadata_destroy(nobody);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+    free(name);
+}
+
+/* One attempt: the broker refuses while the group has members, and a static one that was stopped
+ * counts until its session is over. */
+static bool uncommit(rd_kafka_t *rk, const char *group, rd_kafka_topic_partition_list_t *list)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteConsumerGroupOffsets_t *gone =
+        rd_kafka_DeleteConsumerGroupOffsets_new(group, list);
+    const rd_kafka_group_result_t **results;
+    rd_kafka_event_t *event;
+    size_t count = 0;
+    bool is_gone;
+
+    rd_kafka_DeleteConsumerGroupOffsets(rk, &gone, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, WAIT_MS);
+    assert(event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    results = rd_kafka_DeleteConsumerGroupOffsets_result_groups(
+        rd_kafka_event_DeleteConsumerGroupOffsets_result(event), &count);
+    is_gone =
+        count == 1 && rd_kafka_group_result_error(results[0]) == NULL &&
+        rd_kafka_group_result_partitions(results[0])->elems[0].err == RD_KAFKA_RESP_ERR_NO_ERROR;
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteConsumerGroupOffsets_destroy(gone);
+    rd_kafka_queue_destroy(queue);
+    return is_gone;
+}
+
+void peer_uncommit(const char *group, const char *topic, int32_t partition)
+{
+    rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, true, group);
+    rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
+    const struct timespec pause = {.tv_nsec = 200000000L};
+    time_t deadline = time(NULL) + 60;
+
+    while (!uncommit(rk, group, list)) {
+        assert(time(NULL) < deadline);
+        (void)nanosleep(&pause, NULL);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(rk);
 }
 

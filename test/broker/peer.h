@@ -35,6 +35,21 @@ void peer_flush(void);
 void peer_send_source(const char *topic, int32_t partition, const char *value, const void *source,
                       size_t len);
 
+/* Send so many records without a header in one transaction, and abort it. */
+void peer_abort(const char *topic, int32_t partition, int count);
+
+/* The committed offset of a group; -1: none. 'note' takes its metadata, or is NULL. */
+#define PEER_NOTE_BYTES 128
+int64_t peer_committed(const char *group, const char *topic, int32_t partition,
+                       char note[PEER_NOTE_BYTES]);
+
+/* Set it by hand, with 'note' as metadata or without (NULL), whoever is in the group. */
+void peer_commit(const char *group, const char *topic, int32_t partition, int64_t offset,
+                 const char *note);
+
+/* Delete it; waits until the sessions of its members are over. */
+void peer_uncommit(const char *group, const char *topic, int32_t partition);
+
 /* Take a transactional.id from whoever uses it. */
 void peer_fence(const char *transactional_id);
 

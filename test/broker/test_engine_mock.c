@@ -157,7 +157,61 @@ TEST(a_fence_by_instance_id_counts_as_well)
     assert_true(scene.fenced > 0);
 }
 
+/* ---- a start before the committed offset ----------------------------------------------------- */
+
+static void commit_by_hand(const char *application, int64_t offset)
+{
+    VD_AUTO(mem) char *group = vd_format("%s.probe", application);
+    VD_AUTO(mem) char *in = vd_format("%s-in", application);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_t *rk;
+    char text[256];
+
+    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
+    rd_kafka_conf_set(conf, "group.id", group, text, sizeof(text));
+    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    rd_kafka_topic_partition_list_add(list, in, 0)->offset = offset;
+    assert_int_equal(rd_kafka_commit(rk, list, 0), RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_destroy(rk);
+}
+
+static void start_early(struct vd_stage *stage, void *state, struct vd_assign *assign)
+{
+    int64_t committed = vd_assign_committed(assign);
+
+    probe.assigned++;
+    vd_assign_start(assign, committed == VD_NO_OFFSET ? VD_NO_OFFSET : 4, 3);
+}
+
+TEST(a_start_put_back_in_doubt_is_put_back_again)
+{
+    VD_AUTO(mem) char *application = peer_name("mock");
+    struct vd_stage_desc desc = rig_copy;
+    struct rig rig;
+
+    memset(&scene, 0, sizeof(scene));
+    memset(&probe, 0, sizeof(probe));
+    open_mock(application);
+    rig_send_numbers(application, 0, RECORDS);
+    commit_by_hand(application, 10);
+    rd_kafka_mock_push_request_errors(scene.cluster, END_TXN, 1,
+                                      RD_KAFKA_RESP_ERR_INVALID_TXN_STATE);
+    rig_open_copy(&rig, application, "main");
+    desc.assign = start_early;
+    rig.conf.desc = &desc;
+    rig.has_own_topics = true;
+    rig.expected = RECORDS;
+    rig_run(&rig, is_done_in_spite);
+    close_mock();
+    /* Offset 10 is past the start, and proves nothing. */
+    assert_int_equal(probe.assigned, 2 * RIG_PARTITIONS);
+    assert_int_equal(probe.committed, RECORDS - 4);
+}
+
 RUN_TESTS(cmocka_unit_test(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated),
+          cmocka_unit_test(a_start_put_back_in_doubt_is_put_back_again),
           cmocka_unit_test(a_passing_error_is_waited_out_with_the_same_batch),
           cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double),
           cmocka_unit_test(a_fence_by_instance_id_counts_as_well))
