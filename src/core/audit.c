@@ -81,8 +81,8 @@ enum vd_status vd_audit_read(struct vd_audit *audit, enum vd_audit_port port, si
                              vd_audit_record_fn *on_record, void *arg, struct vd_err *err)
 {
     const struct vd_audit_reading what = {.mark = port_mark(audit, port, i),
-                                          .letters_of =
-                                              port == VD_AUDIT_DEAD ? audit->conf->name : NULL,
+                                          .stage = audit->conf->name,
+                                          .port = port,
                                           .on_record = on_record,
                                           .arg = arg};
 
@@ -188,8 +188,12 @@ static enum vd_status check_committed(struct vd_audit *audit, size_t input, stru
     int64_t sum = 0;
     int64_t within = 0;
     int64_t waiting = 0;
-    const struct vd_audit_reading what = {
-        .mark = mark, .from = committed, .on_record = on_counted, .arg = &waiting};
+    const struct vd_audit_reading what = {.mark = mark,
+                                          .from = committed,
+                                          .stage = audit->conf->name,
+                                          .port = VD_AUDIT_INPUT,
+                                          .on_record = on_counted,
+                                          .arg = &waiting};
 
     if (vd_audit_read_topic(audit->run, &what, err) != VD_OK) {
         return err->status;

@@ -7,8 +7,8 @@
 
 #include "alloc.h"
 #include "audit_run.h"
+#include "letter.h"
 
-#define STAGE_HEADER "vd-stage"
 #define ASK_MS 10000     /* for the broker's answer to one question */
 #define SILENCE_MS 20000 /* without a record: it does not go on */
 #define POLL_MS 500
@@ -150,7 +150,7 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
     rd_kafka_conf_t *conf = vd_kafka_client_conf(
         run->kafka, "isolation.level", "read_committed", "auto.offset.reset", "error",
         "enable.partition.eof", "true", "enable.auto.commit", "false", "enable.auto.offset.store",
-        "false", "check.crcs", "true", "fetch.wait.max.ms", "50", NULL);
+        "false", "check.crcs", "true", "fetch.wait.max.ms", "5", NULL);
 
     run->reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (run->reader == NULL) {
@@ -198,17 +198,28 @@ static void finish(struct reading *reading, int32_t partition)
     }
 }
 
-/* Stages may share a topic for dead letters. */
-static bool is_letter_of(const rd_kafka_message_t *message, const char *stage)
+/* Is a record what its port says? Of an input, what the stage takes; of an output, no replay, which
+ * stands for a record that is there already; of dead letters, those of the stage, since several may
+ * share a topic. A receipt is nothing anywhere. */
+static bool is_wanted(const struct vd_audit_reading *what, const rd_kafka_message_t *message)
 {
-    rd_kafka_headers_t *headers = NULL;
-    const void *name = NULL;
-    size_t len = 0;
+    struct vd_letter letter;
+    bool is_ours = true;
 
-    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
-           rd_kafka_header_get_last(headers, STAGE_HEADER, &name, &len) ==
-               RD_KAFKA_RESP_ERR_NO_ERROR &&
-           len == strlen(stage) && memcmp(name, stage, len) == 0;
+    vd_letter_read(message, &letter);
+    if (letter.receipt_of >= 0) {
+        return false;
+    }
+    switch (what->port) {
+    case VD_AUDIT_INPUT:
+        return vd_letter_route(letter.headers, what->stage, &is_ours, NULL) != VD_OK || is_ours;
+    case VD_AUDIT_DEAD:
+        return letter.stage != NULL && strcmp(letter.stage, what->stage) == 0;
+    case VD_AUDIT_OUTPUT:
+    case VD_AUDIT_TABLE:
+        break;
+    }
+    return vd_letter_route(letter.headers, "", &is_ours, NULL) != VD_OK || is_ours;
 }
 
 static void take_record(struct reading *reading, const rd_kafka_message_t *message)
@@ -217,8 +228,7 @@ static void take_record(struct reading *reading, const rd_kafka_message_t *messa
     const int64_t end = what->mark->stable[message->partition];
     struct vd_record record;
 
-    if (message->offset < end &&
-        (what->letters_of == NULL || is_letter_of(message, what->letters_of))) {
+    if (message->offset < end && is_wanted(what, message)) {
         /* A position that cannot be read is as good as none; the engine has judged it. */
         (void)!vd_record_from_message(message, &record, NULL);
         what->on_record(what->arg, &record);
@@ -277,7 +287,7 @@ enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_aud
                                   ? RD_KAFKA_OFFSET_BEGINNING
                                   : what->from[p];
 
-        if (begin >= mark->stable[p]) {
+        if (begin >= mark->stable[p] || mark->stable[p] == 0) { /* nothing to wait for */
             finish(&reading, p);
         } else if (rd_kafka_consume_start_queue(handle, p, begin, reading.queue) != 0) {
             status = vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s", mark->topic->name,

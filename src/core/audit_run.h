@@ -55,8 +55,9 @@ void vd_audit_close_topics(struct vd_audit_run *run);
 /* What is to be read: a marked topic, up to its mark. */
 struct vd_audit_reading {
     const struct vd_audit_mark *mark;
-    const int64_t *from;    /* by partition; NULL: the beginnings */
-    const char *letters_of; /* only what this stage has set aside; NULL: all */
+    const int64_t *from; /* by partition; NULL: the beginnings */
+    const char *stage;   /* in whose eyes: who reads, wrote, or set aside ... */
+    enum vd_audit_port port;
     vd_audit_record_fn *on_record;
     void *arg;
 };

@@ -58,39 +58,79 @@ static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
     return open_client(type, committed_only, type == RD_KAFKA_CONSUMER ? "peer" : NULL);
 }
 
-static void produce(const char *topic, int32_t partition, const char *key, const char *value,
-                    rd_kafka_headers_t *headers)
+/* 'source' is a header vd-src; of no bytes: none. */
+static void produce(const char *topic, const struct peer_record *record)
 {
-    size_t key_len = key != NULL ? strlen(key) : 0;
-    size_t value_len = value != NULL ? strlen(value) : 0;
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
     rd_kafka_resp_err_t code;
 
+    if (record->source_len > 0) {
+        rd_kafka_header_add(headers, "vd-src", -1, record->source, (ssize_t)record->source_len);
+    }
     if (producer == NULL) {
         producer = client(RD_KAFKA_PRODUCER, false);
     }
     do {
-        code = rd_kafka_producev(producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(partition),
-                                 RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
-                                 RD_KAFKA_V_KEY(key, key_len),
-                                 RD_KAFKA_V_VALUE((void *)(uintptr_t)value, value_len),
-                                 RD_KAFKA_V_HEADERS(headers), RD_KAFKA_V_END);
+        code = rd_kafka_producev(
+            producer, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(record->partition),
+            RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_len),
+            RD_KAFKA_V_VALUE(record->value, record->value_len), RD_KAFKA_V_HEADERS(headers),
+            RD_KAFKA_V_END);
         rd_kafka_poll(producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
 }
 
+static struct peer_record record_of(int32_t partition, const char *key, const char *value)
+{
+    return (struct peer_record){.key = (char *)(uintptr_t)key,
+                                .key_len = key != NULL ? strlen(key) : 0,
+                                .value = (char *)(uintptr_t)value,
+                                .value_len = value != NULL ? strlen(value) : 0,
+                                .partition = partition};
+}
+
 void peer_send(const char *topic, int32_t partition, const char *key, const char *value)
 {
-    produce(topic, partition, key, value, NULL);
+    const struct peer_record record = record_of(partition, key, value);
+
+    produce(topic, &record);
 }
 
 void peer_send_source(const char *topic, int32_t partition, const char *value, const void *source,
                       size_t len)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    struct peer_record record = record_of(partition, NULL, value);
 
-    rd_kafka_header_add(headers, "vd-src", -1, source, (ssize_t)len);
-    produce(topic, partition, NULL, value, headers);
+    assert(len <= sizeof(record.source));
+    memcpy(record.source, source, len);
+    record.source_len = len;
+    produce(topic, &record);
+}
+
+void peer_send_record(const char *topic, const struct peer_record *record)
+{
+    produce(topic, record);
+}
+
+void peer_delete_before(const char *topic, int32_t partition, int64_t offset)
+{
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, false);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_DeleteRecords_t *order;
+    rd_kafka_event_t *event;
+
+    rd_kafka_topic_partition_list_add(list, topic, partition)->offset = offset;
+    order = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_DeleteRecords(rk, &order, 1, NULL, queue);
+    event = rd_kafka_queue_poll(queue, WAIT_MS);
+    assert(event != NULL && rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_event_destroy(event);
+    rd_kafka_DeleteRecords_destroy(order);
+    rd_kafka_topic_partition_list_destroy(list);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
 }
 
 static rd_kafka_t *open_transactional(const char *transactional_id)
@@ -266,6 +306,8 @@ static void add(struct peer_log *log, const rd_kafka_message_t *message)
     memset(record, 0, sizeof(*record));
     record->key = copy(message->key, message->key_len);
     record->value = copy(message->payload, message->len);
+    record->key_len = message->key_len;
+    record->value_len = message->len;
     record->partition = message->partition;
     record->offset = message->offset;
     record->timestamp_ms = rd_kafka_message_timestamp(message, NULL);

@@ -8,6 +8,7 @@
 
 struct peer_record {
     char *key, *value; /* owned, zero-terminated; NULL: none */
+    size_t key_len, value_len;
     int32_t partition;
     int64_t offset;
     int64_t timestamp_ms; /* since 1970 */
@@ -34,6 +35,12 @@ void peer_flush(void);
 /* The same with a header vd-src of these bytes, without a key. */
 void peer_send_source(const char *topic, int32_t partition, const char *value, const void *source,
                       size_t len);
+
+/* The same with all that a record has but offset, time and reason. */
+void peer_send_record(const char *topic, const struct peer_record *record);
+
+/* Delete what stands before an offset of a partition, as retention does. */
+void peer_delete_before(const char *topic, int32_t partition, int64_t offset);
 
 /* Send so many records without a header in one transaction, and abort it. */
 void peer_abort(const char *topic, int32_t partition, int count);
