@@ -42,9 +42,11 @@ static const char usage[] =
     "  2  the command line is wrong\n"
     "  3  the topology is wrong\n"
     "  4  another process runs under this node's name\n"
-    "  5  the drain did not end in time: nothing is lost, some work will be repeated\n"
+    "  5  the drain did not end in time, or Kafka did not answer in the middle of\n"
+    "     a transaction: nothing is lost, some work will be repeated\n"
     "  6  --audit: not at rest, so nothing is known; run it again when all is counted\n"
-    "  7  --audit: broker or database could not be read\n";
+    "  7  --audit: broker or database could not be read\n"
+    "  8  a second SIGINT or SIGTERM ended the drain: nothing is lost either\n";
 
 enum action {
     ACTION_RUN,

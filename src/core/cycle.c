@@ -435,12 +435,9 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job)
         (void)VD_FAILPOINT(stage->log, committed);
         on_committed(stage, batch);
     } else if (!batch->is_void) {
-        if (stage->life == VD_LIFE_RUNNING) {
-            vd_warn(stage->log, "transaction of %zu records failed: %s; trying again", batch->count,
-                    job->err.msg);
-        }
         /* Repeated under the snapshot that is the present one by then, also after a generation
          * error: an event that brings a newer one may have come before the error did. */
+        vd_debug(stage->log, "a transaction failed: %s; trying again", job->err.msg);
         stage->attempts++;
         vd_stage_fail(stage, &job->err);
         vd_cycle_rewind(stage);
@@ -478,10 +475,8 @@ static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const stru
         if (err->status == VD_AGAIN) {
             stage->backoff_ms = 0;
         }
-        if (stage->attempts == 1 || err->status == VD_FAILED) {
-            vd_warn(stage->log, "batch of %zu records failed (attempt %zu): %s; trying again",
-                    batch->count, stage->attempts, err->msg);
-        }
+        vd_debug(stage->log, "a batch failed (attempt %zu): %s; trying again", stage->attempts,
+                 err->msg);
         if (err->status != VD_AGAIN) {
             vd_stage_fail(stage, err);
         }

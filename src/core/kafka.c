@@ -1,18 +1,15 @@
-/* Connection settings, librdkafka's log, and questions to the broker. */
+/* Connection settings, and questions to the broker. */
 #include "kafka.h"
 
 #include <assert.h>
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <syslog.h>
 #include <time.h>
 
 #include "alloc.h"
-#include "hash.h"
 #include "kafka_inside.h"
 
-#define CAUSE_QUIET_MS 5000  /* between two lines about one cause */
 #define ASK_PAUSE_MS 50      /* between two attempts at one question */
 #define SETTLE_PAUSE_MS 5    /* first pause between two looks at a partition's end, doubling ... */
 #define SETTLE_PAUSE_MAX 100 /* ... up to this */
@@ -143,107 +140,6 @@ enum vd_status vd_kafka_check_prop(const char *name, const char *value, struct v
     return vd_fail(err, VD_INVALID, "property \"%s\": librdkafka refuses it: %s", name, text);
 }
 
-/* librdkafka's levels are syslog's. A broker that is away is no error of ours: clients reconnect by
- * themselves, so only what it calls critical asks for a person. */
-enum vd_log_level vd_kafka_log_level(int level, const char *text)
-{
-    static const char *const harmless[] = {
-        "will be ignored by this",             /* client.* goes to producers and consumers alike */
-        "Failed to acquire transactional PID", /* the producer's thread waits, and says so */
-        "Failed to acquire idempotence PID",   /* what is published waits in its queue */
-    };
-
-    if (level < LOG_ERR) {
-        return VD_LOG_ERROR;
-    }
-    for (size_t i = 0; i < sizeof(harmless) / sizeof(harmless[0]); i++) {
-        if (strstr(text, harmless[i]) != NULL) {
-            return VD_LOG_DEBUG;
-        }
-    }
-    if (level > LOG_NOTICE) {
-        return VD_LOG_DEBUG;
-    }
-    return level == LOG_NOTICE ? VD_LOG_INFO : VD_LOG_WARN;
-}
-
-/* The words of a complaint: without "[thrd:...]: " in front, counters and times. */
-static uint64_t hash_cause(const char *facility, const char *text)
-{
-    static const struct vd_hash_key key = {0};
-    const char *after = strstr(text, "(after ");
-    char words[256];
-    size_t len = 0;
-
-    for (; *facility != '\0' && len < sizeof(words) / 2; facility++) {
-        words[len++] = *facility;
-    }
-    if (text[0] == '[' && strstr(text, "]: ") != NULL) {
-        text = strstr(text, "]: ") + 3;
-    }
-    for (; *text != '\0' && text != after && len < sizeof(words); text++) {
-        if (*text < '0' || *text > '9') {
-            words[len++] = *text;
-        }
-    }
-    return vd_siphash(&key, words, len);
-}
-
-/* Returns: true if the line may be written; then *held_back is the number left out before it. */
-static bool take_turn(struct vd_kafka *kafka, uint64_t hash, int64_t *held_back)
-{
-    const int64_t now_ms = vd_mono_ns() / 1000000;
-    struct vd_kafka_cause *cause = &kafka->causes[0];
-    bool is_mine = true;
-
-    pthread_mutex_lock(&kafka->lock);
-    for (size_t i = 0; i < VD_KAFKA_CAUSES_MAX; i++) {
-        struct vd_kafka_cause *other = &kafka->causes[i];
-
-        if (other->hash == hash) {
-            cause = other;
-            break;
-        }
-        if (other->since_ms < cause->since_ms) {
-            cause = other;
-        }
-    }
-    if (cause->hash != hash) {
-        *cause = (struct vd_kafka_cause){.hash = hash};
-    } else if (now_ms - cause->since_ms < CAUSE_QUIET_MS) {
-        cause->held_back++;
-        is_mine = false;
-    }
-    if (is_mine) {
-        *held_back = cause->held_back;
-        cause->held_back = 0;
-        cause->since_ms = now_ms;
-    }
-    pthread_mutex_unlock(&kafka->lock);
-    return is_mine;
-}
-
-static void on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text)
-{
-    struct vd_kafka *kafka = rd_kafka_opaque(rk);
-    const enum vd_log_level ours = vd_kafka_log_level(level, text);
-    int64_t held_back = 0;
-
-    if (!vd_log_is_enabled(ours)) {
-        return;
-    }
-    if (ours != VD_LOG_DEBUG && !take_turn(kafka, hash_cause(facility, text), &held_back)) {
-        vd_metric_add(kafka->lines_held_back, 1);
-        return;
-    }
-    if (held_back > 0) {
-        vd_log_write(kafka->log, ours, "%s: %s: %s (%" PRId64 " more of these held back)",
-                     rd_kafka_name(rk), facility, text, held_back);
-    } else {
-        vd_log_write(kafka->log, ours, "%s: %s: %s", rd_kafka_name(rk), facility, text);
-    }
-}
-
 /* librdkafka has logged it already and goes on by itself; what is fatal shows at the next call. */
 static void on_error(rd_kafka_t *rk, int error, const char *reason, void *opaque)
 {
@@ -266,7 +162,7 @@ struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *
                                   "errors that Kafka clients reported and recovered from");
     kafka->lines_held_back =
         vd_metric_get(metrics, VD_COUNTER, "votingd_kafka_log_lines_held_back_total", NULL,
-                      "log lines of Kafka clients left out because they repeated themselves");
+                      "log lines of Kafka clients that stood for nothing new");
     pthread_mutex_init(&kafka->lock, NULL);
     return kafka;
 }
@@ -331,6 +227,8 @@ rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *
     set_prop(conf, "socket.nagle.disable", "true");
     set_prop(conf, "socket.keepalive.enable", "true");
     set_prop(conf, "reconnect.backoff.max.ms", "2000"); /* default 10 s: too long after an outage */
+    /* Default 30 s, and 15 between the last packets of it: likewise, where packets were lost. */
+    set_prop(conf, "socket.connection.setup.timeout.ms", "5000");
     for (size_t i = 0; i < kafka->conf->prop_count; i++) {
         set_prop(conf, kafka->conf->props[i].name, kafka->conf->props[i].value);
     }
@@ -340,7 +238,7 @@ rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *
     }
     va_end(pairs);
     rd_kafka_conf_set_opaque(conf, shared);
-    rd_kafka_conf_set_log_cb(conf, on_log);
+    rd_kafka_conf_set_log_cb(conf, vd_kafka_on_log);
     rd_kafka_conf_set_error_cb(conf, on_error);
     free(id);
     return conf;
@@ -398,6 +296,25 @@ static rd_kafka_resp_err_t ask_once(rd_kafka_t *probe, rd_kafka_topic_partition_
         }
     }
     return error;
+}
+
+enum vd_status vd_kafka_ping(struct vd_kafka *kafka, int timeout_ms, struct vd_err *err)
+{
+    const struct rd_kafka_metadata *metadata = NULL;
+    rd_kafka_t *probe = get_probe(kafka, false, err);
+    rd_kafka_resp_err_t error;
+
+    if (probe == NULL) {
+        return VD_INVALID;
+    }
+    error =
+        rd_kafka_metadata(probe, 0, NULL, &metadata, timeout_ms); /* of no topic in particular */
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return vd_fail(err, VD_FAILED, "no answer from \"%s\": %s", kafka->conf->brokers,
+                       rd_kafka_err2str(error));
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return VD_OK;
 }
 
 /* 'logical' is RD_KAFKA_OFFSET_END or RD_KAFKA_OFFSET_BEGINNING. */

@@ -27,11 +27,24 @@ struct vd_kafka {
     pthread_mutex_t lock;
     rd_kafka_t *probes[2];                             /* by 'committed'; under the lock */
     struct vd_kafka_cause causes[VD_KAFKA_CAUSES_MAX]; /* under the lock */
-    struct vd_topics_run *runs;                        /* the loop's own */
+    struct {
+        int64_t count, first_ms; /* since they were told; monotonic */
+        char words[512];         /* of the last one */
+    } failure;                   /* connections lost or not made; under the lock */
+    atomic_bool is_away;         /* no broker answers, and that is said already */
+    struct vd_topics_run *runs;  /* the loop's own */
 };
 
 /* The level that a line of librdkafka's log has in ours; 'level' is of syslog. Thread: any. */
 enum vd_log_level vd_kafka_log_level(int level, const char *text);
+
+/* Takes a line of librdkafka's log. Thread: any. */
+void vd_kafka_on_log(const rd_kafka_t *rk, int level, const char *facility, const char *text);
+
+/* Ask any broker for a sign of life. Fails: VD_FAILED after 'timeout_ms'. Thread: any but the loop;
+ * it blocks. */
+enum vd_status vd_kafka_ping(struct vd_kafka *kafka, int timeout_ms,
+                             struct vd_err *err) VD_MUST_CHECK;
 
 /* End every vd_topics_ensure without calling on_done. */
 void vd_topics_cancel(struct vd_kafka *kafka);

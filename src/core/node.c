@@ -13,6 +13,7 @@
 #include "alloc.h"
 #include "failpoint.h"
 #include "node_impl.h"
+#include "producer.h"
 
 #define TICK_MS 1000
 /* glibc gives every thread a heap of its own, up to eight a core; librdkafka's many threads would
@@ -20,7 +21,9 @@
 #define ARENAS 2
 #define PUBLISHER_FLUSH_MS 2000
 #define CONNECT_TIMEOUT_MS 10000
-#define SLOW_START_MS 5000 /* a stage that is not ready by then says why */
+#define AWAY_GRACE_MS 2000 /* a server that does not answer for longer is told of */
+/* A drain waits so long for a transaction although no broker answers. */
+#define LEAVE_MS 3000
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
@@ -56,20 +59,32 @@ static void start_deadline(struct vd_node *node)
     pthread_sigmask(SIG_SETMASK, &before, NULL);
 }
 
-static void close_signals(struct vd_node *node)
+/* The second signal, at any moment and wherever the loop hangs. */
+static void on_second_signal(int number)
 {
-    if (!uv_is_closing((uv_handle_t *)&node->sigint)) {
-        uv_close((uv_handle_t *)&node->sigint, NULL);
-        uv_close((uv_handle_t *)&node->sigterm, NULL);
-    }
+    static const char text[] = "votingd: second signal: ending now: nothing is lost, open work is "
+                               "repeated at the next start\n";
+    ssize_t written = write(STDERR_FILENO, text, sizeof(text) - 1);
+
+    (void)written; /* nothing is left to do about it */
+    _exit(VD_EXIT_FORCED);
 }
 
-static void on_follower_closed(void *arg)
+static void close_signals(struct vd_node *node)
+{
+    const struct sigaction force = {.sa_handler = on_second_signal};
+
+    uv_close((uv_handle_t *)&node->sigint, NULL);
+    uv_close((uv_handle_t *)&node->sigterm, NULL);
+    (void)sigaction(SIGINT, &force, NULL); /* both numbers are good */
+    (void)sigaction(SIGTERM, &force, NULL);
+}
+
+static void on_errands_closed(void *arg)
 {
     struct vd_node *node = arg;
 
-    node->host.follower = NULL;
-    vd_errands_close(vd_take(node->host.errands), NULL, NULL);
+    vd_kafka_watch_free(vd_take(node->watch));
     vd_web_close(vd_take(node->host.web)); /* from here on nobody calls the stages */
     for (size_t i = 0; i < node->stage_count; i++) {
         vd_stage_free(node->stages[i]);
@@ -78,6 +93,14 @@ static void on_follower_closed(void *arg)
     vd_http_close(vd_take(node->host.http));
     vd_kafka_free(vd_take(node->host.kafka));
     vd_timer_close(vd_take(node->tick));
+}
+
+static void on_follower_closed(void *arg)
+{
+    struct vd_node *node = arg;
+
+    node->host.follower = NULL;
+    vd_errands_close(vd_take(node->host.errands), on_errands_closed, node);
 }
 
 static void on_publisher_closed(void *arg)
@@ -97,13 +120,42 @@ static void on_stage_stopped(void *arg)
     }
 }
 
-/* Begin to end, once. A second signal now has its default effect and forces. */
+/* A call of the library in the middle of a transaction may block until a broker answers, whatever
+ * time it is given (2.0.2). What it was to commit will be repeated: that need not be waited for. */
+static void leave_without_broker(struct vd_node *node, int64_t now_ms)
+{
+    size_t busy = 0;
+
+    for (size_t i = 0; i < node->stage_count; i++) {
+        const struct vd_stage *stage = node->stages[i];
+        int64_t txn_ms = stage->txn != NULL ? vd_txn_busy_ms(stage->txn) : 0;
+
+        if (stage->life == VD_LIFE_STOPPED) {
+            continue;
+        }
+        if (txn_ms == 0 || (!node->broker.is_on && txn_ms <= VD_TXN_TIMEOUT_MS)) {
+            return; /* it ends by itself */
+        }
+        busy++;
+    }
+    if (busy == 0 || now_ms - node->drain_ms < LEAVE_MS) {
+        return;
+    }
+    vd_warn(node->log,
+            "no answer from Kafka in the middle of %zu transactions: ending now: nothing "
+            "is lost, they are repeated at the next start",
+            busy);
+    _exit(VD_EXIT_DEADLINE);
+}
+
+/* Begin to end, once. A second signal forces. */
 static void drain(struct vd_node *node, int exit_code)
 {
     if (node->is_draining) {
         return;
     }
     node->is_draining = true;
+    node->drain_ms = vd_loop_now_ms(&node->loop);
     node->exit_code = exit_code;
     close_signals(node);
     start_deadline(node);
@@ -141,16 +193,18 @@ static void on_fenced(void *arg, const char *stage, const char *reason)
 
 /* ---- the start ---------------------------------------------------------------------------- */
 
-/* A stage does not log what is usual at a start, such as that it connects: if it lasts, it is not.
- */
-static void report_slow_start(struct vd_node *node)
+static void tell_server(struct vd_node *node, struct vd_trouble *trouble, const char *server)
 {
-    for (size_t i = 0; i < node->stage_count; i++) {
-        const struct vd_stage *stage = node->stages[i];
+    enum vd_trouble_news news = vd_trouble_news(trouble, vd_loop_now_ms(&node->loop));
+    char lasted[VD_DURATION_BYTES];
 
-        if (!stage->was_ready && stage->trouble[0] != '\0') {
-            vd_warn(node->log, "stage \"%s\" is not ready: %s", stage->conf->name, stage->trouble);
-        }
+    vd_duration_format(trouble->lasted_ms, lasted);
+    if (news == VD_TROUBLE_BEGUN) {
+        vd_warn(node->log, "waiting for %s: %s", server, trouble->cause);
+    } else if (news == VD_TROUBLE_LASTS) {
+        vd_warn(node->log, "still waiting for %s, for %s: %s", server, lasted, trouble->cause);
+    } else if (news == VD_TROUBLE_OVER) {
+        vd_info(node->log, "%s answers again after %s", server, lasted);
     }
 }
 
@@ -159,11 +213,14 @@ static void on_tick(void *arg)
     struct vd_node *node = arg;
     int64_t now_ms = vd_loop_now_ms(&node->loop);
 
-    if (node->start_told_ms != 0 && now_ms >= node->start_told_ms) {
-        node->start_told_ms = 0;
-        report_slow_start(node);
-    }
     vd_metric_observe(node->loop_lag, (double)(now_ms - node->tick_due_ms) / 1000.0);
+    if (node->is_draining) {
+        leave_without_broker(node, now_ms);
+    } else {
+        vd_kafka_watch_tick(node->watch);
+        tell_server(node, &node->broker, "Kafka");
+        tell_server(node, &node->database, "PostgreSQL");
+    }
     for (size_t i = 0; i < node->stage_count; i++) {
         vd_stage_tick(node->stages[i]);
     }
@@ -178,7 +235,7 @@ static void on_topics_waiting(void *arg, const struct vd_err *err)
 
     (void)snprintf(text, sizeof(text), "waiting for Kafka: %s", err->msg); /* cut to fit */
     if (strcmp(text, node->waiting_for) != 0) { /* once, not every 5 s of an outage */
-        vd_warn(node->log, "%s", text);
+        vd_log_write(node->log, node->broker.is_on ? VD_LOG_DEBUG : VD_LOG_WARN, "%s", text);
         memcpy(node->waiting_for, text, sizeof(text));
     }
 }
@@ -216,15 +273,20 @@ static void open_host(struct vd_node *node)
     struct vd_host *host = &node->host;
     struct vd_log *log = node->log;
 
+    node->broker.grace_ms = AWAY_GRACE_MS;
+    node->database.grace_ms = AWAY_GRACE_MS;
     host->loop = &node->loop;
     host->metrics = vd_metrics_new();
     host->application = topology->daemon.application;
     host->node = topology->node;
     host->conninfo = topology->postgres.conninfo;
+    host->broker = &node->broker;
+    host->database = &node->database;
     host->on_fenced = on_fenced;
     host->arg = node;
     host->kafka = vd_kafka_new(&node->loop, &topology->kafka, log, host->metrics);
     host->errands = vd_errands_new(&node->loop);
+    node->watch = vd_kafka_watch_new(host->kafka, &node->loop, host->errands, &node->broker);
     host->follower = vd_follower_new(host->kafka, &node->loop, log, host->metrics);
     host->publisher = vd_publisher_new(host->kafka, &node->loop, log, host->metrics);
     host->http = vd_http_new(&node->loop);
@@ -288,7 +350,6 @@ static void start(struct vd_node *node)
     struct vd_err err = {0};
 
     node->tick_due_ms = vd_loop_now_ms(&node->loop) + TICK_MS;
-    node->start_told_ms = vd_loop_now_ms(&node->loop) + SLOW_START_MS;
     vd_timer_start(node->tick, TICK_MS);
     if (arm_failpoints(node->topology, &err) != VD_OK || vd_node_open_routes(node, &err) != VD_OK ||
         open_stages(node, &err) != VD_OK || vd_web_start(node->host.web, &err) != VD_OK) {

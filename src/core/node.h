@@ -24,6 +24,7 @@ enum vd_exit {
     VD_EXIT_DEADLINE = 5, /* the drain did not end in time; nothing is lost, work is repeated */
     VD_EXIT_MOVING = 6,   /* an audit saw the election move, or unfinished */
     VD_EXIT_UNREAD = 7,   /* an audit could not read broker or database */
+    VD_EXIT_FORCED = 8,   /* by a second signal; nothing is lost, work is repeated */
 };
 
 #endif

@@ -2,8 +2,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <time.h>
 #include <unistd.h>
 
+#include "alloc.h"
 #include "node_impl.h"
 
 static void on_healthz(void *arg, const struct vd_web_request *request,
@@ -13,15 +15,59 @@ static void on_healthz(void *arg, const struct vd_web_request *request,
     vd_buf_add_text(&response->body, "{\"status\":\"ok\"}\n");
 }
 
-static void add_stage(struct vd_buf *out, const char *name, bool is_ready, const char *reason)
+static void add_text(struct vd_buf *out, const char *name, const char *text)
 {
-    vd_buf_add_text(out, "{\"stage\":");
-    vd_buf_add_json(out, name, strlen(name));
-    vd_buf_printf(out, ",\"ready\":%s", is_ready ? "true" : "false");
-    if (!is_ready) {
-        vd_buf_add_text(out, ",\"cause\":");
-        vd_buf_add_json(out, reason, strlen(reason));
+    vd_buf_printf(out, ",\"%s\":", name);
+    vd_buf_add_json(out, text, strlen(text));
+}
+
+/* "since" as a time of day, like the log's. */
+static void add_since(struct vd_buf *out, const struct vd_trouble *trouble)
+{
+    time_t since = (time_t)(trouble->since_wall_ms / 1000);
+    struct tm utc;
+    char text[32];
+
+    if (trouble->is_on && gmtime_r(&since, &utc) != NULL) {
+        (void)strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc); /* fits */
+        add_text(out, "since", text);
     }
+}
+
+static bool add_stage(struct vd_buf *out, const struct vd_node *node, const struct vd_stage *stage)
+{
+    char reason[VD_ERR_MSG_BYTES];
+    bool is_ready = vd_stage_is_ready(stage, reason, sizeof(reason));
+    char both[2 * VD_ERR_MSG_BYTES + 64];
+
+    vd_buf_add_text(out, "{\"stage\":");
+    vd_buf_add_json(out, stage->conf->name, strlen(stage->conf->name));
+    vd_buf_printf(out, ",\"ready\":%s", is_ready ? "true" : "false");
+    if (!is_ready && node->waiting_for[0] != '\0' && stage->life == VD_LIFE_STARTED) {
+        (void)snprintf(both, sizeof(both), "%s%s%s", node->waiting_for,
+                       stage->trouble[0] != '\0' ? "; " : "", stage->trouble); /* fits */
+        add_text(out, "cause", both);
+    } else if (!is_ready) {
+        add_text(out, "cause", reason);
+    }
+    if (!is_ready) {
+        add_since(out, &stage->unready);
+    }
+    vd_buf_add_char(out, '}');
+    return is_ready;
+}
+
+static void add_missing(struct vd_buf *out, const char *server, const struct vd_trouble *trouble)
+{
+    if (!trouble->is_on) {
+        return;
+    }
+    if (out->len > 0) {
+        vd_buf_add_char(out, ',');
+    }
+    vd_buf_printf(out, "{\"server\":\"%s\"", server);
+    add_since(out, trouble);
+    add_text(out, "cause", trouble->cause);
     vd_buf_add_char(out, '}');
 }
 
@@ -29,35 +75,23 @@ static void on_readyz(void *arg, const struct vd_web_request *request,
                       struct vd_web_response *response)
 {
     struct vd_node *node = arg;
-    struct vd_buf stages = {0};
-    bool is_ready = node->has_topics && !node->is_draining;
+    VD_AUTO(buf) struct vd_buf stages = {0};
+    VD_AUTO(buf) struct vd_buf missing = {0};
+    bool is_ready = node->has_topics && !node->is_draining && !node->broker.is_on;
 
     for (size_t i = 0; i < node->stage_count; i++) {
-        const struct vd_stage *stage = node->stages[i];
-        const char *reason = "";
-        bool is_stage_ready = vd_stage_is_ready(stage, &reason);
-        char both[2 * VD_ERR_MSG_BYTES + 64];
-
-        if (node->waiting_for[0] != '\0' && stage->life == VD_LIFE_STARTED) {
-            bool has_trouble = stage->trouble[0] != '\0';
-
-            (void)snprintf(both, sizeof(both), "%s%s%s", node->waiting_for, has_trouble ? "; " : "",
-                           stage->trouble); /* fits */
-            reason = both;
-        }
         if (i > 0) {
             vd_buf_add_char(&stages, ',');
         }
-        add_stage(&stages, stage->conf->name, is_stage_ready, reason);
-        is_ready = is_ready && is_stage_ready;
+        is_ready = add_stage(&stages, node, node->stages[i]) && is_ready;
     }
+    add_missing(&missing, "Kafka", &node->broker);
+    add_missing(&missing, "PostgreSQL", &node->database);
     response->status = is_ready ? 200 : 503;
     vd_buf_printf(&response->body, "{\"ready\":%s,\"node\":", is_ready ? "true" : "false");
     vd_buf_add_json(&response->body, node->host.node, strlen(node->host.node));
-    vd_buf_add_text(&response->body, ",\"stages\":[");
-    vd_buf_add(&response->body, stages.data, stages.len);
-    vd_buf_add_text(&response->body, "]}\n");
-    vd_buf_fini(&stages);
+    vd_buf_printf(&response->body, ",\"missing\":[%s],\"stages\":[%s]}\n", vd_buf_text(&missing),
+                  vd_buf_text(&stages));
 }
 
 static void on_metrics(void *arg, const struct vd_web_request *request,

@@ -3,6 +3,7 @@
 #ifndef VD_CORE_NODE_IMPL_H
 #define VD_CORE_NODE_IMPL_H
 
+#include "kafka_watch.h"
 #include "loop_uv.h"
 #include "node.h"
 #include "stage_impl.h"
@@ -17,10 +18,12 @@ struct vd_node {
     size_t stages_running; /* started and not yet stopped */
     uv_signal_t sigint, sigterm;
     struct vd_timer *tick;
-    int64_t tick_due_ms;   /* when the tick should have run: the loop's lag */
-    int64_t start_told_ms; /* when a start that lasts is told; 0: it was */
-    bool has_topics;       /* found or made */
+    int64_t tick_due_ms;                /* when the tick should have run: the loop's lag */
+    struct vd_trouble broker, database; /* servers that do not answer */
+    struct vd_kafka_watch *watch;
+    bool has_topics; /* found or made */
     bool is_draining;
+    int64_t drain_ms;                        /* since when; loop clock */
     char waiting_for[VD_ERR_MSG_BYTES + 32]; /* why the topics are not there yet; "": nothing */
     int exit_code;
     struct vd_metric *loop_lag, *resident, *cpu;

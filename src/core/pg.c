@@ -14,7 +14,8 @@
 #include "pg_impl.h"
 
 #define BACKOFF_MIN_MS 100
-#define BACKOFF_MAX_MS 5000
+#define BACKOFF_MAX_MS 2000
+#define GOOD_MS 5000 /* a connection that lasted as long was no mistake: begin with short waits */
 
 struct vd_pg_watch {
     uv_poll_t poll;
@@ -147,10 +148,17 @@ static void drop(struct vd_pg *pg)
     vd_pg_statements_forget(pg);
 }
 
+static void report(struct vd_pg *pg, const char *cause)
+{
+    if (pg->server != NULL) {
+        vd_trouble_set(pg->server, cause, vd_loop_now_ms(pg->loop));
+    }
+}
+
 /* 'err' must not be in 'pg': callbacks may close it. */
 static void lose(struct vd_pg *pg, const struct vd_err *err)
 {
-    if (pg->ready_at_ms > 0 && vd_loop_now_ms(pg->loop) - pg->ready_at_ms >= BACKOFF_MAX_MS) {
+    if (pg->ready_at_ms > 0 && vd_loop_now_ms(pg->loop) - pg->ready_at_ms >= GOOD_MS) {
         pg->backoff_ms = BACKOFF_MIN_MS;
     }
     pg->ready_at_ms = 0;
@@ -158,6 +166,7 @@ static void lose(struct vd_pg *pg, const struct vd_err *err)
     drop(pg);
     start_timer(pg, next_backoff(pg));
     vd_debug(pg->log, "%s", err->msg);
+    report(pg, err->msg);
     vd_pg_units_fail(pg, err);
     if (pg->state == VD_PG_WAITING && pg->events.on_lost != NULL) {
         pg->events.on_lost(pg->events.arg, err);
@@ -211,9 +220,12 @@ static void become_ready(struct vd_pg *pg)
     uv_timer_stop(&pg->timer);
     pg->ready_at_ms = vd_loop_now_ms(pg->loop);
     set_state(pg, VD_PG_READY);
-    vd_info(pg->log, "connected to PostgreSQL %s at %s, database \"%s\", server process %d",
-            PQparameterStatus(pg->conn, "server_version"), PQhost(pg->conn), PQdb(pg->conn),
-            PQbackendPID(pg->conn));
+    report(pg, NULL);
+    vd_log_write(pg->log, pg->was_ready ? VD_LOG_DEBUG : VD_LOG_INFO,
+                 "connected to PostgreSQL %s at %s, database \"%s\", server process %d",
+                 PQparameterStatus(pg->conn, "server_version"), PQhost(pg->conn), PQdb(pg->conn),
+                 PQbackendPID(pg->conn));
+    pg->was_ready = true;
     if (pg->events.on_ready != NULL) {
         pg->events.on_ready(pg->events.arg);
     }
@@ -481,6 +493,11 @@ void vd_pg_set_limits(struct vd_pg *pg, int64_t connect_ms, int64_t reply_ms)
 {
     pg->connect_ms = connect_ms > 0 ? connect_ms : VD_PG_CONNECT_MS;
     pg->reply_ms = reply_ms > 0 ? reply_ms : VD_PG_REPLY_MS;
+}
+
+void vd_pg_report_to(struct vd_pg *pg, struct vd_trouble *server)
+{
+    pg->server = server;
 }
 
 bool vd_pg_is_ready(const struct vd_pg *pg)

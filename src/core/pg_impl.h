@@ -8,6 +8,7 @@
 
 #include "map.h"
 #include "pg.h"
+#include "trouble.h"
 
 #define VD_PG_SQLSTATE_BYTES 6
 
@@ -34,7 +35,9 @@ struct vd_pg {
     uv_timer_t timer;          /* retry, connect limit, reply limit, or the news of a break */
     uv_timer_cb on_timer;      /* both set once: they stand below their users in pg.c */
     uv_poll_cb on_poll;
-    struct vd_err trouble; /* why it broke; what session_sql failed with */
+    struct vd_err trouble;     /* why it broke; what session_sql failed with */
+    struct vd_trouble *server; /* borrowed; hears whether the server answers. NULL: nobody does */
+    bool was_ready;
 
     int64_t connect_ms, reply_ms;
     int64_t backoff_ms;
@@ -48,6 +51,9 @@ struct vd_pg {
 };
 
 /* ---- pg.c ------------------------------------------------------------------------------------ */
+
+/* Tell 'server' from now on whether this connection finds its server. */
+void vd_pg_report_to(struct vd_pg *pg, struct vd_trouble *server);
 
 /* Send what can be sent, and watch for what the connection waits for. */
 void vd_pg_flush(struct vd_pg *pg);

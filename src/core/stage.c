@@ -10,6 +10,9 @@
 #include "stage_impl.h"
 
 #define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
+#define UNREADY_GRACE_MS                                                     \
+    5000 /* a stage not ready for longer is told of: a start takes some time \
+          */
 
 static bool has_transactions(const struct vd_stage *stage)
 {
@@ -98,6 +101,7 @@ struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd
     stage->batches_end = &stage->batches;
     stage->run = 1;
     stage->batch_limit = (size_t)conf->batch.records;
+    stage->unready.grace_ms = UNREADY_GRACE_MS;
     stage->wait = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
     stage->retry = vd_timer_new(host->loop, vd_cycle_on_timer, stage);
     stage->revoke_deadline = vd_timer_new(host->loop, vd_rebalance_on_deadline, stage);
@@ -362,10 +366,81 @@ static bool is_txn_waiting(const struct vd_stage *stage, char *text, size_t byte
     return true;
 }
 
+void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
+{
+    if (stage->life == VD_LIFE_HALTED) {
+        return; /* the first reason stays */
+    }
+    (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
+}
+
+bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes)
+{
+    const char *words = NULL;
+
+    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
+        bool are_both = stage->trouble[0] != '\0' && stage->fault[0] != '\0';
+
+        (void)snprintf(reason, bytes, "%s%s%s", stage->fault, are_both ? "; " : "",
+                       stage->trouble); /* cut to fit */
+        return false;
+    }
+    if (stage->life != VD_LIFE_RUNNING) {
+        words = stage->life < VD_LIFE_RUNNING ? "starting" : "stopping";
+    } else if (stage->rebalance != NULL || stage->is_taking_over) {
+        words = "taking partitions over";
+    } else if (stage->consumer != NULL && stage->group == NULL) {
+        words = "joining the consumer group";
+    }
+    for (size_t i = 0; i < stage->part_count && words == NULL; i++) {
+        words = stage->parts[i]->stopped;
+    }
+    (void)snprintf(reason, bytes, "%s", words != NULL ? words : ""); /* cut to fit */
+    return words == NULL;
+}
+
+/* Say what lasts, unless it was said already: of a stage that stopped for good when it did, of a
+ * server that is away by the node. */
+static void tell_readiness(struct vd_stage *stage)
+{
+    const struct vd_host *host = stage->host;
+    int64_t now_ms = vd_loop_now_ms(host->loop);
+    char reason[VD_ERR_MSG_BYTES];
+    char lasted[VD_DURATION_BYTES];
+    bool is_ready = vd_stage_is_ready(stage, reason, sizeof(reason));
+    bool is_told = stage->life >= VD_LIFE_HALTED || (host->broker != NULL && host->broker->is_on) ||
+                   (host->database != NULL && host->database->is_on);
+
+    vd_trouble_set(&stage->unready, is_ready ? NULL : reason, now_ms);
+    if (is_ready && !stage->was_ready) {
+        stage->was_ready = true;
+        stage->unready.is_told = false;
+        vd_info(stage->log, "ready");
+    }
+    if (!is_ready && is_told) {
+        stage->unready.next_ms = now_ms + UNREADY_GRACE_MS; /* for when the server is back */
+        return;
+    }
+    switch (vd_trouble_news(&stage->unready, now_ms)) {
+    case VD_TROUBLE_NO_NEWS:
+        break;
+    case VD_TROUBLE_BEGUN:
+    case VD_TROUBLE_LASTS:
+        vd_duration_format(stage->unready.lasted_ms, lasted);
+        vd_warn(stage->log, "not ready for %s: %s", lasted, reason);
+        break;
+    case VD_TROUBLE_OVER:
+        vd_duration_format(stage->unready.lasted_ms, lasted);
+        vd_info(stage->log, "ready again after %s", lasted);
+        break;
+    }
+}
+
 void vd_stage_tick(struct vd_stage *stage)
 {
     char text[256];
 
+    tell_readiness(stage);
     vd_metric_set(stage->metrics.buffered, (int64_t)stage->buffered);
     if (stage->txn == NULL || stage->life == VD_LIFE_CLOSING) {
         return;
@@ -385,44 +460,4 @@ void vd_stage_tick(struct vd_stage *stage)
         stage->is_txn_waiting = false;
         vd_stage_fail(stage, NULL);
     }
-}
-
-void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
-{
-    if (stage->life == VD_LIFE_HALTED) {
-        return; /* the first reason stays */
-    }
-    if (err == NULL && stage->fault[0] != '\0') {
-        vd_info(stage->log, "works again");
-    } else if (err != NULL && stage->fault[0] == '\0') {
-        vd_warn(stage->log, "not ready: %s", err->msg);
-    }
-    (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
-}
-
-bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason)
-{
-    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
-        *reason = stage->fault[0] != '\0' ? stage->fault : stage->trouble;
-        return false;
-    }
-    if (stage->life != VD_LIFE_RUNNING) {
-        *reason = stage->life < VD_LIFE_RUNNING ? "starting" : "stopping";
-        return false;
-    }
-    if (stage->rebalance != NULL || stage->is_taking_over) {
-        *reason = "taking partitions over";
-        return false;
-    }
-    if (stage->consumer != NULL && stage->group == NULL) {
-        *reason = "joining the consumer group";
-        return false;
-    }
-    for (size_t i = 0; i < stage->part_count; i++) {
-        if (stage->parts[i]->stopped != NULL) {
-            *reason = stage->parts[i]->stopped;
-            return false;
-        }
-    }
-    return true;
 }

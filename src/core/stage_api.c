@@ -6,6 +6,7 @@
 
 #include "alloc.h"
 #include "failpoint.h"
+#include "pg_impl.h"
 #include "stage_impl.h"
 
 struct vd_log *vd_stage_log(const struct vd_stage *stage)
@@ -122,7 +123,11 @@ bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition)
 struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,
                           const struct vd_pg_events *events)
 {
-    return vd_pg_new(stage->host->loop, stage->host->conninfo, session_sql, stage->log, events);
+    struct vd_pg *pg =
+        vd_pg_new(stage->host->loop, stage->host->conninfo, session_sql, stage->log, events);
+
+    vd_pg_report_to(pg, stage->host->database);
+    return pg;
 }
 
 struct vd_http *vd_stage_http(const struct vd_stage *stage)
@@ -159,14 +164,8 @@ void vd_stage_set_trouble(struct vd_stage *stage, const char *format, ...)
     if (strcmp(text, stage->trouble) == 0) {
         return;
     }
-    if (text[0] == '\0') {
-        vd_info(stage->log, stage->was_ready ? "ready again" : "ready");
-        stage->was_ready = true;
-    } else if (stage->was_ready) {
-        vd_warn(stage->log, "not ready: %s", text);
-    } else {
-        vd_debug(stage->log, "not ready yet: %s", text);
-    }
+    vd_debug(stage->log, "%s%s", text[0] != '\0' ? "not ready: " : "ready, for its own part",
+             text); /* if it lasts, vd_stage_tick tells */
     memcpy(stage->trouble, text, sizeof(text));
     vd_cycle_offer(stage);
 }

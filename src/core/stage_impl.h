@@ -10,6 +10,7 @@
 #include "stage.h"
 #include "table_follow.h"
 #include "topology.h"
+#include "trouble.h"
 #include "txn.h"
 
 /* What a node offers its stages; it outlives them. */
@@ -22,6 +23,7 @@ struct vd_host {
     struct vd_http *http;
     struct vd_web *web;
     struct vd_metrics *metrics;
+    struct vd_trouble *broker, *database; /* do the servers answer? NULL: nobody asks */
     const char *conninfo;
     const char *application;
     const char *node;
@@ -182,7 +184,8 @@ struct vd_stage {
     bool is_revoking;
     struct vd_timer *revoke_deadline;
 
-    bool was_ready;                 /* trouble before that is the start taking its time */
+    bool was_ready;
+    struct vd_trouble unready;      /* what /readyz says, for the log */
     char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
     bool is_txn_waiting;
     char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
@@ -206,8 +209,9 @@ void vd_stage_drain(struct vd_stage *stage, void (*on_stopped)(void *arg), void 
 /* After on_stopped, when nobody (tables, web server) calls the stage any more, or if start failed.
  * Calls the stage's stop. */
 void vd_stage_free(struct vd_stage *stage);
-void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting */
-bool vd_stage_is_ready(const struct vd_stage *stage, const char **reason);
+void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting, the log's words */
+/* 'reason' is set if it is not. */
+bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes);
 void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
 void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: it works again */
 /* vd_stage_stop_partition, of any input. */

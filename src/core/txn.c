@@ -40,6 +40,7 @@ struct vd_txn {
     char waiting_for[256];
     bool is_doubted;
     uint64_t void_run; /* commits of this run and earlier ones are void */
+    int64_t begun_ns;  /* when the transaction under way began; 0: none is */
 };
 
 static bool is_leaving(void *arg)
@@ -108,6 +109,23 @@ bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes)
     (void)snprintf(text, bytes, "%s", txn->waiting_for);
     pthread_mutex_unlock(&txn->mutex);
     return answer;
+}
+
+static void set_begun(struct vd_txn *txn, int64_t ns)
+{
+    pthread_mutex_lock(&txn->mutex);
+    txn->begun_ns = ns;
+    pthread_mutex_unlock(&txn->mutex);
+}
+
+int64_t vd_txn_busy_ms(struct vd_txn *txn)
+{
+    int64_t begun_ns;
+
+    pthread_mutex_lock(&txn->mutex);
+    begun_ns = txn->begun_ns;
+    pthread_mutex_unlock(&txn->mutex);
+    return begun_ns == 0 ? 0 : (vd_mono_ns() - begun_ns) / 1000000 + 1;
 }
 
 int64_t vd_txn_recycled(const struct vd_txn *txn)
@@ -219,11 +237,17 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
         vd_producer_recycle(txn->producer);
     }
     status = wait_ready(txn, &job->err);
-    if (status == VD_OK && vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {
-        job->outcome = VD_TXN_DONE;
+    job->outcome = VD_TXN_VOID;
+    if (status == VD_OK) {
+        set_begun(txn, vd_mono_ns());
+        if (vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {
+            job->outcome = VD_TXN_DONE;
+        }
+        set_begun(txn, 0);
+    }
+    if (job->outcome == VD_TXN_DONE) {
         return;
     }
-    job->outcome = VD_TXN_VOID;
     if (status == VD_OK && !is_leaving(txn)) { /* who leaves need not know: the next start asks */
         vd_producer_recycle(txn->producer);
         status = wait_ready(txn, &again);

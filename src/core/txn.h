@@ -134,6 +134,9 @@ void vd_txn_leave(struct vd_txn *txn);
 /* Replace the producer before its next commit. */
 void vd_txn_doubt(struct vd_txn *txn);
 
+/* How long the transaction under way has taken, in milliseconds; 0: none is. */
+int64_t vd_txn_busy_ms(struct vd_txn *txn);
+
 /* Times the producer was replaced after a doubt. Thread: any. */
 int64_t vd_txn_recycled(const struct vd_txn *txn);
 

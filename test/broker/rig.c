@@ -52,9 +52,9 @@ static void on_time(void *arg)
         vd_stage_drain(rig->stage, on_stage_stopped, rig);
     }
     if (vd_loop_now_ms(&rig->loop) > rig->deadline_ms) {
-        const char *reason = "none";
+        char reason[256];
 
-        (void)vd_stage_is_ready(rig->stage, &reason);
+        (void)vd_stage_is_ready(rig->stage, reason, sizeof(reason));
         fail_msg("not done: %zu committed, %zu held, life %d, not ready: %s", probe.committed,
                  rig->stage->buffered, rig->stage->life, reason);
     }

@@ -34,12 +34,12 @@ static bool is_first_of_3_committed(struct rig *rig)
 
 static bool is_ready_again(struct rig *rig)
 {
-    const char *reason = "";
-    bool is_ready = vd_stage_is_ready(rig->stage, &reason);
+    char reason[sizeof(seen.reason)];
+    bool is_ready = vd_stage_is_ready(rig->stage, reason, sizeof(reason));
 
     if (!is_ready && probe.fail_next > 0 && probe.fail_next < 6) {
         seen.is_refused = true;
-        (void)snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
+        memcpy(seen.reason, reason, sizeof(reason));
     }
     return is_limit_reached(rig) && is_ready;
 }
@@ -54,9 +54,9 @@ static bool is_a_while_over(struct rig *rig)
 
 static bool is_ready(struct rig *rig)
 {
-    const char *reason;
+    char reason[256];
 
-    return vd_stage_is_ready(rig->stage, &reason);
+    return vd_stage_is_ready(rig->stage, reason, sizeof(reason));
 }
 
 /* ---- records -------------------------------------------------------------------------------- */

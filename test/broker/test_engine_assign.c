@@ -123,7 +123,6 @@ TEST(what_was_emitted_last_is_found_behind_all_that_is_not_ours)
 static bool is_rest_done(struct rig *rig)
 {
     const struct vd_stage *stage = rig->stage;
-    const char *reason = "";
 
     seen.stopped = 0;
     for (size_t i = 0; i < stage->part_count; i++) {
@@ -137,8 +136,7 @@ static bool is_rest_done(struct rig *rig)
     if (seen.stopped == 0) {
         return false;
     }
-    assert_false(vd_stage_is_ready(stage, &reason));
-    (void)snprintf(seen.reason, sizeof(seen.reason), "%s", reason);
+    assert_false(vd_stage_is_ready(stage, seen.reason, sizeof(seen.reason)));
     return vd_metric_value(stage->metrics.stopped) == seen.stopped;
 }
 

@@ -34,12 +34,12 @@ static void kill_broker(struct rig *rig)
 /* Away for longer than a transaction may take. */
 static bool is_done_after_an_outage(struct rig *rig)
 {
-    const char *reason;
+    char reason[256];
 
     if (scene.phase == WORKING && probe.committed > RECORDS / 4) {
         kill_broker(rig);
     }
-    if (scene.phase == AWAY && !vd_stage_is_ready(rig->stage, &reason)) {
+    if (scene.phase == AWAY && !vd_stage_is_ready(rig->stage, reason, sizeof(reason))) {
         scene.was_refused = true;
     }
     if (scene.phase == AWAY && vd_loop_now_ms(&rig->loop) - scene.since_ms > OUTAGE_MS) {

@@ -73,15 +73,13 @@ static const struct vd_stage_desc stopping = {
 static bool is_stopped_and_done(struct rig *rig)
 {
     const struct vd_stage *stage = rig->stage;
-    const char *reason = "";
 
     if (probe.committed < run.limit || stage->buffered > 0 || stage->part_count < RIG_PARTITIONS ||
         stage->parts[2]->stopped == NULL) {
         return false;
     }
     assert_int_equal(stage->life, VD_LIFE_RUNNING);
-    assert_false(vd_stage_is_ready(stage, &reason));
-    (void)snprintf(run.reason, sizeof(run.reason), "%s", reason);
+    assert_false(vd_stage_is_ready(stage, run.reason, sizeof(run.reason)));
     return true;
 }
 

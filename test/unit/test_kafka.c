@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "kafka_inside.h"
+#include "kafka_watch.h"
 #include "loop_uv.h"
 
 #include "test.h"
@@ -23,6 +24,9 @@ struct fixture {
     struct vd_log *log;
     struct vd_metrics *metrics;
     struct vd_kafka *kafka;
+    struct vd_errands *errands;
+    struct vd_kafka_watch *watch;
+    struct vd_trouble trouble;
 };
 
 static void fixture_init(struct fixture *at, const char *brokers)
@@ -209,6 +213,25 @@ TEST(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers)
     }
 }
 
+static void watch_init(struct fixture *at)
+{
+    at->errands = vd_errands_new(&at->loop);
+    at->watch = vd_kafka_watch_new(at->kafka, &at->loop, at->errands, &at->trouble);
+}
+
+static void watch_turn(struct fixture *at)
+{
+    vd_kafka_watch_tick(at->watch);
+    uv_run(&at->loop.uv, UV_RUN_ONCE);
+}
+
+static void watch_fini(struct fixture *at)
+{
+    vd_errands_close(at->errands, NULL, NULL);
+    uv_run(&at->loop.uv, UV_RUN_DEFAULT);
+    vd_kafka_watch_free(at->watch);
+}
+
 /* Standard error goes to a file meanwhile. */
 static size_t count_lines(FILE *file, const char *needle)
 {
@@ -222,7 +245,7 @@ static size_t count_lines(FILE *file, const char *needle)
     return count;
 }
 
-TEST(many_clients_that_miss_their_broker_write_one_line_about_it)
+TEST(clients_that_miss_their_broker_leave_it_to_the_watch_to_say_so)
 {
     enum { CLIENTS = 6 };
     const int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
@@ -254,12 +277,50 @@ TEST(many_clients_that_miss_their_broker_write_one_line_about_it)
     }
     assert_true(dup2(saved, STDERR_FILENO) >= 0);
     assert_true(vd_metric_value(held_back) >= CLIENTS - 1);
-    assert_int_equal(count_lines(file, "Connection refused"), 1);
+    assert_int_equal(count_lines(file, "Connection refused"), 0);
+    assert_int_equal(count_lines(file, "brokers are down"), 0);
     assert_int_equal(count_lines(file, "will be ignored"), 0);
+    watch_init(&at);
+    while (!at.trouble.is_on) {
+        watch_turn(&at);
+    }
+    assert_non_null(strstr(at.trouble.cause, "no answer from \"127.0.0.1:"));
+    assert_non_null(strstr(at.trouble.cause, "failed: Connection refused"));
+    assert_null(strstr(at.trouble.cause, "(after "));
+    assert_null(strstr(at.trouble.cause, "[thrd:"));
+    watch_fini(&at);
     fixture_fini(&at);
     fclose(file);
     close(saved);
     close(fd);
+}
+
+/* As if a broker answered; of another one, connections fail. */
+TEST(a_connection_that_fails_while_others_work_is_told_after_a_while)
+{
+    const int saved = fcntl(STDERR_FILENO, F_DUPFD_CLOEXEC, 3);
+    FILE *file = tmpfile();
+    struct fixture at = {0};
+
+    assert_non_null(file);
+    fixture_init(&at, "127.0.0.1:1");
+    watch_init(&at);
+    at.kafka->failure.count = 3;
+    at.kafka->failure.first_ms = vd_mono_ns() / 1000000 - 4000;
+    (void)snprintf(at.kafka->failure.words, sizeof(at.kafka->failure.words), "b2: no route");
+    assert_true(dup2(fileno(file), STDERR_FILENO) >= 0);
+    vd_kafka_watch_tick(at.watch);
+    assert_int_equal(count_lines(file, "no route"), 0);
+    at.kafka->failure.first_ms -= 2000;
+    vd_kafka_watch_tick(at.watch);
+    vd_kafka_watch_tick(at.watch);
+    assert_true(dup2(saved, STDERR_FILENO) >= 0);
+    assert_int_equal(
+        count_lines(file, "Kafka answers, but connections failed, 3 times, last: b2: no route"), 1);
+    watch_fini(&at);
+    fixture_fini(&at);
+    fclose(file);
+    close(saved);
 }
 
 RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_the_reason),
@@ -268,4 +329,5 @@ RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_t
               a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_this_order),
           cmocka_unit_test(what_the_library_says_has_the_level_that_asks_for_what_a_person_must_do),
           cmocka_unit_test(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers),
-          cmocka_unit_test(many_clients_that_miss_their_broker_write_one_line_about_it))
+          cmocka_unit_test(clients_that_miss_their_broker_leave_it_to_the_watch_to_say_so),
+          cmocka_unit_test(a_connection_that_fails_while_others_work_is_told_after_a_while))

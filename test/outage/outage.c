@@ -1,0 +1,371 @@
+/* An election whose broker, database or both go away for a time and come back: how much memory,
+ * CPU, log and knocking at the door that costs, and how soon it goes on. README.md explains. */
+#include <assert.h>
+#include <dirent.h>
+#include <getopt.h>
+#include <libpq-fe.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../broker/election.h"
+#include "stub.h"
+
+#define READY_WAIT_MS 60000 /* for what should take 5 s */
+#define COUNT_WAIT_S 300
+#define UNTIL_FULL_MS \
+    5000 /* into the outage: what fills is full, and memory is compared from here */
+
+/* What the policy promises. */
+#define GROWTH_KB_MAX 16384
+#define KNOCKS_MAX 40 /* connections a second, to one server, of one node */
+#define LINES_MAX 6   /* of log a minute, after the first */
+#define BACK_MS_MAX 5000
+
+static const char usage[] = "usage: outage [OPTION...]\n"
+                            "\n"
+                            "  --seconds N   of each outage, 600\n"
+                            "  --kind WORD   broker, database or both; else one after the other\n"
+                            "  --freeze      the server hangs instead of being killed\n"
+                            "  --voters N    300000\n"
+                            "  --log         print what the node logged during the outage\n";
+
+static struct {
+    int seconds, voters;
+    const char *kind;
+    bool is_frozen, has_log;
+} options = {.seconds = 600, .voters = 300000};
+
+/* An outage: which servers, and what was seen. */
+struct outage {
+    const char *name;
+    const char *servers; /* words for deploy/local */
+    bool has_broker, has_database;
+    struct {
+        long rss_kb, files, lines;
+        double cpu_ms;
+    } begin, full, end;
+    long first_lines; /* of log, in the first minute */
+    long max_kb;
+    struct {
+        double mean;
+        int max;
+    } broker, database;
+    double ready_s, total_s; /* after the servers answered */
+};
+
+static struct election election;
+
+static int64_t now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+static void pause_ms(int64_t ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+/* ---- what is seen of the node ---------------------------------------------------------------- */
+
+static long resident_kb(void)
+{
+    char path[64];
+    long pages = 0;
+    FILE *file;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/statm", (int)election.nodes[0].pid);
+    file = fopen(path, "re");
+    if (file != NULL) {
+        if (fscanf(file, "%*s %ld", &pages) != 1) {
+            pages = 0;
+        }
+        fclose(file);
+    }
+    return pages * (sysconf(_SC_PAGESIZE) / 1024);
+}
+
+static long open_files(void)
+{
+    char path[64];
+    long count = 0;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)election.nodes[0].pid);
+    dir = opendir(path);
+    while (dir != NULL && readdir(dir) != NULL) {
+        count++;
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return count;
+}
+
+static long log_lines(void)
+{
+    char *log = election_log(&election, 0);
+    long count = 0;
+
+    for (const char *at = log; (at = strchr(at, '\n')) != NULL; at++) {
+        count++;
+    }
+    free(log);
+    return count;
+}
+
+#define LOOK(outage, when)                                                           \
+    do {                                                                             \
+        (outage)->when.rss_kb = resident_kb();                                       \
+        (outage)->when.files = open_files();                                         \
+        (outage)->when.lines = log_lines();                                          \
+        (outage)->when.cpu_ms =                                                      \
+            election_metric(&election, 0, "votingd_process_cpu_milliseconds_total"); \
+    } while (0)
+
+/* Lines of the log from 'from' on. */
+static void print_log(long from)
+{
+    char *log = election_log(&election, 0);
+    char *at = log;
+
+    for (long line = 0; line < from && at != NULL; line++) {
+        at = strchr(at, '\n');
+        at = at != NULL ? at + 1 : NULL;
+    }
+    printf("%s", at != NULL ? at : "");
+    free(log);
+}
+
+/* ---- the servers ----------------------------------------------------------------------------- */
+
+static void serve(const char *verb, const char *servers)
+{
+    char words[128];
+
+    (void)snprintf(words, sizeof(words), "%s %s >/dev/null", verb, servers);
+    election_server(words);
+}
+
+static int broker_port(void)
+{
+    const char *colon = strrchr(peer_brokers(), ':');
+
+    return colon != NULL ? atoi(colon + 1) : 9092;
+}
+
+static int database_port(void)
+{
+    PQconninfoOption *all = PQconninfoParse(getenv("DATABASE_URL"), NULL);
+    int port = 5432;
+
+    for (const PQconninfoOption *one = all; one != NULL && one->keyword != NULL; one++) {
+        if (strcmp(one->keyword, "port") == 0 && one->val != NULL) {
+            port = atoi(one->val);
+        }
+    }
+    PQconninfoFree(all);
+    return port;
+}
+
+/* Wait until 'end_ms', looking at the memory. */
+static void sit_out(struct outage *outage, int64_t end_ms)
+{
+    while (now_ms() < end_ms) {
+        long kb = resident_kb();
+
+        outage->max_kb = kb > outage->max_kb ? kb : outage->max_kb;
+        pause_ms(200);
+    }
+}
+
+/* Away: connections are refused for the first half and closed at once in the second. */
+static void go_without(struct outage *outage)
+{
+    int64_t begin_ms = now_ms();
+    int64_t length_ms = options.seconds * 1000;
+    struct stub *broker = NULL;
+    struct stub *database = NULL;
+
+    sit_out(outage, begin_ms + (UNTIL_FULL_MS < length_ms / 3 ? UNTIL_FULL_MS : length_ms / 3));
+    LOOK(outage, full);
+    sit_out(outage, begin_ms + (length_ms / 2 < 60000 ? length_ms / 2 : 60000));
+    outage->first_lines = log_lines() - outage->begin.lines;
+    sit_out(outage, begin_ms + length_ms / 2);
+    if (!options.is_frozen) {
+        broker = outage->has_broker ? stub_new(broker_port()) : NULL;
+        database = outage->has_database ? stub_new(database_port()) : NULL;
+    }
+    sit_out(outage, begin_ms + length_ms);
+    LOOK(outage, end);
+    stub_free(broker, &outage->broker.mean, &outage->broker.max);
+    stub_free(database, &outage->database.mean, &outage->database.max);
+}
+
+/* Start the servers, and measure from their answer on. */
+static void come_back(struct outage *outage)
+{
+    double published = election_metric(&election, 0, "votingd_published_total");
+    pid_t pid = fork();
+    int64_t answer_ms = 0;
+    int64_t ready_ms = 0;
+    int64_t total_ms = 0;
+    int64_t end_ms = now_ms() + READY_WAIT_MS;
+    int status = 0;
+
+    if (pid == 0) {
+        serve(options.is_frozen ? "thaw" : "start", outage->servers);
+        _exit(0);
+    }
+    while ((answer_ms == 0 || ready_ms == 0 || total_ms == 0) && now_ms() < end_ms) {
+        if (answer_ms == 0 && waitpid(pid, &status, WNOHANG) == pid) {
+            assert(status == 0);
+            answer_ms = now_ms();
+        }
+        if (ready_ms == 0 && election_get(&election, 0, "/readyz", NULL) == 200) {
+            ready_ms = now_ms();
+        }
+        if (total_ms == 0 && election_metric(&election, 0, "votingd_published_total") > published) {
+            total_ms = now_ms();
+        }
+        pause_ms(20);
+    }
+    assert(answer_ms != 0);
+    outage->ready_s = ready_ms == 0 ? -1 : (double)(ready_ms - answer_ms) / 1000;
+    outage->total_s = total_ms == 0 ? -1 : (double)(total_ms - answer_ms) / 1000;
+}
+
+static void print_readiness(const char *when)
+{
+    char *body;
+    int status = election_get(&election, 0, "/readyz", &body);
+
+    printf("%s: /readyz %d %s", when, status, body);
+    free(body);
+}
+
+static bool judge(const struct outage *outage)
+{
+    double minutes = options.seconds / 60.0 > 1 ? options.seconds / 60.0 - 1 : 1;
+    long later = outage->end.lines - outage->begin.lines - outage->first_lines;
+    bool is_good = true;
+
+    printf("%-18s | %5d s | %6ld %6ld %6ld KiB | %3ld %3ld | %5.1f %3d | %5.1f %3d | %3ld %5.1f | "
+           "%4.1f %% | %5.1f %5.1f s\n",
+           outage->name, options.seconds, outage->full.rss_kb, outage->max_kb, outage->end.rss_kb,
+           outage->begin.files, outage->end.files, outage->broker.mean, outage->broker.max,
+           outage->database.mean, outage->database.max, outage->first_lines,
+           (double)later / minutes,
+           (outage->end.cpu_ms - outage->begin.cpu_ms) / options.seconds / 10, outage->ready_s,
+           outage->total_s);
+#define DEMAND(that)                             \
+    do {                                         \
+        if (!(that)) {                           \
+            printf("    NOT KEPT: %s\n", #that); \
+            is_good = false;                     \
+        }                                        \
+    } while (0)
+    DEMAND(outage->end.rss_kb - outage->full.rss_kb <= GROWTH_KB_MAX);
+    DEMAND(outage->broker.max <= KNOCKS_MAX && outage->database.max <= KNOCKS_MAX);
+    DEMAND((double)later / minutes <= LINES_MAX);
+    DEMAND(outage->ready_s >= -READY_WAIT_MS && outage->ready_s * 1000 <= BACK_MS_MAX);
+    DEMAND(outage->total_s * 1000 <= BACK_MS_MAX);
+#undef DEMAND
+    return is_good && outage->ready_s != -1 && outage->total_s != -1;
+}
+
+static bool run(struct outage *outage)
+{
+    char voters[64];
+    bool is_good;
+
+    (void)snprintf(voters, sizeof(voters), "stage:generator.voters=%d", options.voters);
+    election_open(&election, "outage");
+    election_start(&election, 0, "--set", voters, NULL);
+    while (election_count(&election, "SELECT count(*) FROM votes") < options.voters / 20) {
+        pause_ms(50);
+    }
+    LOOK(outage, begin);
+    serve(options.is_frozen ? "freeze" : "kill", outage->servers);
+    go_without(outage);
+    print_readiness("at its end");
+    come_back(outage);
+    if (options.has_log) {
+        print_log(outage->begin.lines);
+    }
+    is_good = judge(outage);
+    election_wait_counted(&election, options.voters, COUNT_WAIT_S);
+    if (election_stop(&election, 0, SIGTERM) != 0) {
+        printf("    NOT KEPT: a drain afterwards ends in good order\n");
+        is_good = false;
+    }
+    election_close(&election);
+    (void)fflush(stdout);
+    return is_good;
+}
+
+static void read_options(int argc, char **argv)
+{
+    static const struct option names[] = {
+        {"seconds", required_argument, NULL, 's'}, {"voters", required_argument, NULL, 'v'},
+        {"kind", required_argument, NULL, 'k'},    {"freeze", no_argument, NULL, 'f'},
+        {"log", no_argument, NULL, 'l'},           {NULL, 0, NULL, 0}};
+    int letter;
+
+    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (letter) {
+        case 's':
+            options.seconds = atoi(optarg);
+            break;
+        case 'v':
+            options.voters = atoi(optarg);
+            break;
+        case 'k':
+            options.kind = optarg;
+            break;
+        case 'f':
+            options.is_frozen = true;
+            break;
+        case 'l':
+            options.has_log = true;
+            break;
+        default:
+            (void)fputs(usage, stderr);
+            exit(2);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static struct outage outages[] = {
+        {.name = "broker", .servers = "kafka", .has_broker = true},
+        {.name = "database", .servers = "postgres", .has_database = true},
+        {.name = "both", .servers = "", .has_broker = true, .has_database = true},
+    };
+    bool is_good = true;
+
+    read_options(argc, argv);
+    if (!election_is_possible() || getenv("VOTINGD_TEST_LOCAL") == NULL) {
+        (void)fputs("skipped: a broker, a database and VOTINGD_TEST_LOCAL are needed\n", stderr);
+        return 77;
+    }
+    printf("%-18s | %7s | %24s | %7s | %9s | %9s | %9s | %6s | %s\n", "without", "length",
+           "memory: full, most, end", "files", "to Kafka", "to PG", "log/min", "CPU",
+           "ready, total after");
+    for (size_t i = 0; i < sizeof(outages) / sizeof(outages[0]); i++) {
+        if (options.kind == NULL || strcmp(options.kind, outages[i].name) == 0) {
+            is_good = run(&outages[i]) && is_good;
+        }
+    }
+    return is_good ? 0 : 1;
+}
