@@ -199,12 +199,14 @@ static void on_vote(void *arg, const struct record *record)
 
     audit->votes++;
     audit->parts[record->partition].votes++;
+    audit->parts[record->partition].votes_end = record->offset + 1;
     if (source != NULL) {
         source->accepted++;
     }
     check_order(audit, record);
     if (id != NULL && candidate != NULL) {
         take_vote(audit, record, id, candidate, parse_time(text_of(json, "voting_time")));
+        audit->parts[record->partition].checksum += audit_vote_hash(id, candidate);
         audit_count_vote(audit, json);
     }
     cJSON_Delete(json);
@@ -216,11 +218,12 @@ static void on_rejected(void *arg, const struct record *record)
     struct source *source = source_of(audit, record);
     const struct voter *voter;
 
-    audit->rejected++;
-    if (source == NULL || source->voter == NO_NAME) {
+    audit->letters++;
+    if (source == NULL || source->voter == NO_NAME || source->is_rejected) {
         return;
     }
-    source->rejected++;
+    audit->rejected++;
+    source->is_rejected = true;
     voter = &audit->voters[source->voter];
     if (voter->votes > 0 &&
         (voter->partition != record->source_partition || voter->offset != record->source_offset)) {
@@ -236,9 +239,10 @@ static void on_dead(void *arg, const struct record *record)
     struct audit *audit = arg;
     struct source *source = source_of(audit, record);
 
-    audit->dead++;
-    if (source != NULL) {
-        source->dead++;
+    audit->letters++;
+    if (source != NULL && !source->is_dead) {
+        audit->dead++;
+        source->is_dead = true;
     }
 }
 
@@ -271,18 +275,22 @@ static void check_outcomes(struct audit *audit)
             const struct source *source = &audit->parts[p].sources[i];
 
             records++;
-            if (source->accepted + source->rejected + source->dead == 1) {
+            if (source->accepted + source->is_rejected + source->is_dead == 1) {
                 once++;
             } else {
-                audit_explain(audit,
-                              "record [%d] %" PRId64 ": accepted %d, rejected %d, dead %d times", p,
-                              source->offset, source->accepted, source->rejected, source->dead);
+                audit_explain(
+                    audit, "record [%d] %" PRId64 ": accepted %d times, rejected %d, dead %d", p,
+                    source->offset, source->accepted, source->is_rejected, source->is_dead);
             }
         }
     }
     audit_report(audit, records, audit->votes + audit->rejected + audit->dead,
                  "1 records of voters_topic, accepted + rejected + dead");
     audit_report(audit, records, once, "1 records of voters_topic, with exactly one outcome");
+    if (!audit->may_repeat) {
+        audit_report(audit, audit->letters, audit->rejected + audit->dead,
+                     "1 rejected and dead, voters' records in them");
+    }
     audit_report(audit, audit->rejected, audit->rejected_rightly,
                  "1 rejected, of a voter who has voted elsewhere");
 }
@@ -417,11 +425,7 @@ void audit_fini(struct audit *audit)
         struct recount *recount = &audit->recounts[g];
 
         names_fini(&recount->keys);
-        free(recount->votes);
-        free(recount->rows);
-        free(recount->shown);
-        free(recount->sequence);
-        free(recount->is_stale);
+        free(recount->tallies);
     }
     names_fini(&audit->ids);
     names_fini(&audit->candidates);

@@ -14,7 +14,8 @@ struct source {
     int64_t offset;
     int64_t second; /* of its timestamp */
     size_t voter;   /* NO_NAME: undecodable */
-    int accepted, rejected, dead;
+    int accepted;
+    bool is_rejected, is_dead; /* a reject may stand twice: positions count */
 };
 
 struct part {
@@ -22,7 +23,9 @@ struct part {
     size_t count, cap;
     int64_t last_vote; /* source offset of the vote read last, NO_OFFSET: none */
     int64_t votes;     /* in votes_topic */
+    int64_t votes_end; /* behind the last of them */
     int64_t rows;      /* in PostgreSQL */
+    uint64_t checksum; /* of votes_topic, as META has it */
 };
 
 /* A voter, by the number of its id. */
@@ -38,12 +41,20 @@ struct voter {
 
 #define GROUPS 8
 
-/* Recount of one aggregate: a count for each of its keys, from three sides. */
+/* The count under one key of an aggregate, from four sides. */
+struct tally {
+    int64_t votes, rows, shown; /* in votes_topic, in PostgreSQL, published */
+    int64_t partials;           /* sum over agg_partials */
+    double sequence;            /* highest published */
+    int32_t partition;          /* of the record published first, -1: none */
+    bool is_stale;              /* the newest record is not the one that counts */
+    bool is_torn;               /* published in several partitions */
+};
+
+/* Recount of one aggregate. */
 struct recount {
     struct names keys;
-    int64_t *votes, *rows, *shown; /* by key: in votes_topic, in PostgreSQL, published */
-    double *sequence;              /* by key: highest published */
-    bool *is_stale;                /* by key: the newest record is not the one that counts */
+    struct tally *tallies; /* by key */
     size_t cap;
 };
 
@@ -51,15 +62,18 @@ struct audit {
     const char *brokers;
     const char *suffix; /* of every topic's name */
     PGconn *sql;
+    bool may_repeat; /* rejects: votes or offsets were lost on purpose */
     struct part parts[PARTITIONS_MAX];
     int part_count;
     struct names ids, candidates;
     struct voter *voters;
     size_t voter_cap;
     struct recount recounts[GROUPS];
-    int64_t votes, rejected, dead;
-    int64_t in_order; /* votes in rising order with an unbroken chain */
-    int64_t faithful; /* votes that say what their voter's record says */
+    int64_t votes;
+    int64_t rejected, dead; /* positions */
+    int64_t letters;        /* records of both */
+    int64_t in_order;       /* votes in rising order with an unbroken chain */
+    int64_t faithful;       /* votes that say what their voter's record says */
     int64_t rejected_rightly;
     int64_t votes_sum, rows_sum; /* checksums over content and position */
     int64_t differences;         /* reported */
@@ -86,7 +100,16 @@ void audit_check_votes(struct audit *audit);
 struct cJSON;
 void audit_count_vote(struct audit *audit, const struct cJSON *vote);
 
-/* Published totals, votes_topic and PostgreSQL agree. */
+/* The sum of votes that agg_partials has under a key of a group-by. False: there is none such. */
+bool audit_add_partial(struct audit *audit, const char *group, const char *key, int64_t count);
+
+/* What agg_partials says of each partition is what votes_topic says; before audit_check_totals. */
+void audit_check_partials(struct audit *audit);
+
+/* The hash that META's checksum is a sum of. */
+uint64_t audit_vote_hash(const char *voter, const char *candidate);
+
+/* Published totals, partials, votes_topic and PostgreSQL agree. */
 void audit_check_totals(struct audit *audit);
 
 void audit_fini(struct audit *audit);

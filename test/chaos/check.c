@@ -19,6 +19,7 @@ static const char usage[] =
     "  --voters N        so many votes there must be\n"
     "  --rejected N      so many repeats there must be\n"
     "  --dead N          so many dead letters there must be\n"
+    "  --lost            votes or offsets were lost on purpose: a reject may stand twice\n"
     "  -h, --help        this text\n"
     "\n"
     "exit codes: 0 all hold, 1 something differs, 2 could not be checked\n";
@@ -49,11 +50,15 @@ struct options {
 
 static void read_options(int argc, char **argv, struct audit *audit, struct options *options)
 {
-    static const struct option names[] = {
-        {"brokers", required_argument, NULL, 'b'},  {"database", required_argument, NULL, 'd'},
-        {"suffix", required_argument, NULL, 's'},   {"voters", required_argument, NULL, 'v'},
-        {"rejected", required_argument, NULL, 'r'}, {"dead", required_argument, NULL, 'x'},
-        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
+    static const struct option names[] = {{"brokers", required_argument, NULL, 'b'},
+                                          {"database", required_argument, NULL, 'd'},
+                                          {"suffix", required_argument, NULL, 's'},
+                                          {"voters", required_argument, NULL, 'v'},
+                                          {"rejected", required_argument, NULL, 'r'},
+                                          {"dead", required_argument, NULL, 'x'},
+                                          {"lost", no_argument, NULL, 'l'},
+                                          {"help", no_argument, NULL, 'h'},
+                                          {NULL, 0, NULL, 0}};
     int letter;
 
     while ((letter = getopt_long(argc, argv, "h", names, NULL)) != -1) {
@@ -75,6 +80,9 @@ static void read_options(int argc, char **argv, struct audit *audit, struct opti
             break;
         case 'x':
             options->dead = strtoll(optarg, NULL, 10);
+            break;
+        case 'l':
+            audit->may_repeat = true;
             break;
         case 'h':
             (void)fputs(usage, stdout);
@@ -136,6 +144,7 @@ int main(int argc, char **argv)
         audit_report(&audit, audit.dead, options.dead, "0 dead letters, poison made");
     }
     audit_check_votes(&audit);
+    audit_check_partials(&audit);
     audit_check_totals(&audit);
     check_open_transactions(&audit);
     differences = audit.differences;

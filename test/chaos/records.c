@@ -8,6 +8,7 @@
 
 #define WAIT_MS 20000
 #define SOURCE_HEADER "vd-src"
+#define RECEIPT_HEADER "vd-receipt" /* of a letter that was replayed: no record of anything */
 #define SOURCE_BYTES 23
 #define SOURCE_VERSION 1
 
@@ -110,6 +111,17 @@ static void read_source(const rd_kafka_message_t *message, struct record *record
     }
 }
 
+static bool is_receipt(const rd_kafka_message_t *message)
+{
+    rd_kafka_headers_t *headers;
+    const void *bytes;
+    size_t len;
+
+    return rd_kafka_message_headers(message, &headers) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+           rd_kafka_header_get_last(headers, RECEIPT_HEADER, &bytes, &len) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR;
+}
+
 static void deliver(const rd_kafka_message_t *message, record_fn *on_record, void *arg)
 {
     struct record record = {
@@ -122,8 +134,10 @@ static void deliver(const rd_kafka_message_t *message, record_fn *on_record, voi
         .timestamp_ms = rd_kafka_message_timestamp(message, NULL),
     };
 
-    read_source(message, &record);
-    on_record(arg, &record);
+    if (!is_receipt(message)) {
+        read_source(message, &record);
+        on_record(arg, &record);
+    }
 }
 
 static rd_kafka_topic_partition_list_t *all_partitions(rd_kafka_t *rk, const char *topic,

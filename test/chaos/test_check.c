@@ -18,21 +18,27 @@
 static struct election election;
 static char output[OUTPUT_BYTES_MAX]; /* of the last check */
 
-/* Run vd_check on the election. Returns: its exit code. */
-static int check(void)
+/* Run vd_check on the election, with more options. Returns: its exit code. */
+static int check_with(const char *more)
 {
     char command[1024];
     FILE *pipe;
     size_t len;
 
     (void)snprintf(command, sizeof(command),
-                   "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d 2>&1",
-                   getenv("VD_CHECK"), election.database, election.name, VOTERS, REPEATS, POISON);
+                   "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d %s 2>&1",
+                   getenv("VD_CHECK"), election.database, election.name, VOTERS, REPEATS, POISON,
+                   more);
     pipe = popen(command, "re");
     assert_non_null(pipe);
     len = fread(output, 1, sizeof(output) - 1, pipe);
     output[len] = '\0';
     return WEXITSTATUS(pclose(pipe));
+}
+
+static int check(void)
+{
+    return check_with("");
 }
 
 /* The check must fail, and say that this differs. */
@@ -153,6 +159,61 @@ static const struct peer_record *last_of(const struct peer_log *log)
     return &log->records[log->count - 1];
 }
 
+/* A record of agg_partials with one byte of its value changed, then as it was. */
+static void damage_partial(const struct peer_record *record, size_t byte, const char *invariant)
+{
+    char *topic = election_topic(&election, "agg_partials");
+
+    record->value[byte] ^= 1;
+    peer_send_record(topic, record);
+    peer_flush();
+    assert_found(invariant);
+    record->value[byte] ^= 1;
+    peer_send_record(topic, record);
+    peer_flush();
+    free(topic);
+}
+
+TEST(damage_in_the_partials_is_found)
+{
+    char *topic = election_topic(&election, "agg_partials");
+    struct peer_log log = peer_read(topic, true);
+    const struct peer_record *meta = last_of(&log);
+    const struct peer_record *total = meta;
+
+    while (meta->key[1] != 3) {
+        meta--;
+    }
+    while (total->key[1] != 1) {
+        total--;
+    }
+    damage_partial(meta, 8, "3 partition 3: next offset in META, end of votes_topic");
+    damage_partial(meta, 26, "3 partition 3: votes in META, votes_topic");
+    damage_partial(meta, 63, "3 partition 3: checksum in META, of votes_topic");
+    damage_partial(meta, 0,
+                   "3 partition 3: votes in META, votes_topic"); /* a version we know not */
+    damage_partial(total, 8,
+                   "3 sums of totals by partition and group-by, as META's votes: 32 = 31");
+    damage_partial(total, 8, "3 aggregated_");
+    assert_sound();
+    peer_log_free(&log);
+    free(topic);
+}
+
+TEST(a_total_in_two_partitions_is_found)
+{
+    char *topic = election_topic(&election, "aggregated_turnout_by_age_group");
+    struct peer_log log = peer_read(topic, false);
+    struct peer_record *last = &log.records[log.count - 1];
+
+    last->partition = (last->partition + 1) % 4;
+    peer_send_record(topic, last);
+    peer_flush();
+    assert_found("3 aggregated_turnout_by_age_group: keys, in one partition each: 7 = 6");
+    peer_log_free(&log);
+    free(topic);
+}
+
 TEST(a_wrong_total_is_found)
 {
     char *topic = election_topic(&election, "aggregated_turnout_by_gender");
@@ -170,6 +231,22 @@ TEST(a_wrong_total_is_found)
     assert_found("3 aggregated_turnout_by_gender, recount of votes_topic");
     assert_found("3 aggregated_turnout_by_gender: keys, equal on all sides: 2 = 1");
     peer_send(topic, last->partition, last->key, last->value);
+    peer_log_free(&log);
+    free(topic);
+}
+
+TEST(a_reject_that_stands_twice_is_one_outcome)
+{
+    char *topic = election_topic(&election, "rejected_votes");
+    struct peer_log log = peer_read(topic, true);
+
+    peer_send_record(topic, &log.records[0]);
+    peer_flush();
+    assert_found("1 rejected and dead, voters' records in them: 6 = 5");
+    assert_non_null(
+        strstr(output, "1 records of voters_topic, accepted + rejected + dead: 1005 = 1005"));
+    (void)check_with("--lost");
+    assert_null(strstr(output, "1 rejected and dead"));
     peer_log_free(&log);
     free(topic);
 }
@@ -249,7 +326,10 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_election_passes),
         cmocka_unit_test(damage_in_the_database_is_found),
+        cmocka_unit_test(damage_in_the_partials_is_found),
+        cmocka_unit_test(a_total_in_two_partitions_is_found),
         cmocka_unit_test(a_wrong_total_is_found),
+        cmocka_unit_test(a_reject_that_stands_twice_is_one_outcome),
         cmocka_unit_test(a_repeat_that_became_nothing_is_found),
         cmocka_unit_test(a_record_with_two_outcomes_is_found),
         cmocka_unit_test(a_second_vote_is_found),

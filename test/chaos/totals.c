@@ -10,43 +10,38 @@
 /* An aggregate: its topic, the member with the count, and its key said in SQL. */
 static const struct group {
     const char *topic, *count, *key_sql;
+    const char *name; /* in agg_partials */
 } groups[GROUPS] = {
-    {"aggregated_votes_per_candidate", "total_votes", "c.candidate_id"},
-    {"aggregated_turnout_by_location", "count", "v.address_state"},
-    {"aggregated_turnout_by_age", "total_votes", "v.registered_age::text"},
+    {"aggregated_votes_per_candidate", "total_votes", "c.candidate_id", "candidate"},
+    {"aggregated_turnout_by_location", "count", "v.address_state", "state"},
+    {"aggregated_turnout_by_age", "total_votes", "v.registered_age::text", "age"},
     {"aggregated_turnout_by_age_group", "total_votes",
      "CASE WHEN v.registered_age < 18 THEN 'under 18' WHEN v.registered_age < 25 THEN '18-24'"
      " WHEN v.registered_age < 35 THEN '25-34' WHEN v.registered_age < 45 THEN '35-44'"
      " WHEN v.registered_age < 55 THEN '45-54' WHEN v.registered_age < 65 THEN '55-64'"
-     " WHEN v.registered_age < 75 THEN '65-74' ELSE '75+' END"},
-    {"aggregated_turnout_by_gender", "total_votes", "v.gender"},
-    {"aggregated_party_wise_votes", "total_votes", "c.party_affiliation"},
-    {"aggregated_votes_by_region", "total_votes", "v.address_city"},
+     " WHEN v.registered_age < 75 THEN '65-74' ELSE '75+' END",
+     "age_group"},
+    {"aggregated_turnout_by_gender", "total_votes", "v.gender", "gender"},
+    {"aggregated_party_wise_votes", "total_votes", "c.party_affiliation", "party"},
+    {"aggregated_votes_by_region", "total_votes", "v.address_city", "city"},
     {"aggregated_votes_by_state_and_candidate", "total_votes",
-     "v.address_state || '/' || c.candidate_id"},
+     "v.address_state || '/' || c.candidate_id", "state_candidate"},
 };
 
-static size_t add_key(struct recount *recount, const char *key)
+static struct tally *get_tally(struct recount *recount, const char *key)
 {
     size_t number = names_add(&recount->keys, key);
 
     while (number >= recount->cap) {
-        size_t old = recount->cap;
-        size_t cap = old == 0 ? 256 : 2 * old;
+        size_t cap = recount->cap == 0 ? 256 : 2 * recount->cap;
 
-        recount->votes = realloc(recount->votes, cap * sizeof(*recount->votes));
-        recount->rows = realloc(recount->rows, cap * sizeof(*recount->rows));
-        recount->shown = realloc(recount->shown, cap * sizeof(*recount->shown));
-        recount->sequence = realloc(recount->sequence, cap * sizeof(*recount->sequence));
-        recount->is_stale = realloc(recount->is_stale, cap * sizeof(*recount->is_stale));
-        for (size_t i = old; i < cap; i++) {
-            recount->votes[i] = recount->rows[i] = recount->shown[i] = 0;
-            recount->sequence[i] = -1;
-            recount->is_stale[i] = false;
+        recount->tallies = realloc(recount->tallies, cap * sizeof(*recount->tallies));
+        for (size_t i = recount->cap; i < cap; i++) {
+            recount->tallies[i] = (struct tally){.sequence = -1, .partition = -1};
         }
         recount->cap = cap;
     }
-    return number;
+    return &recount->tallies[number];
 }
 
 static const char *age_group_of(int age)
@@ -89,11 +84,19 @@ void audit_count_vote(struct audit *audit, const cJSON *vote)
     (void)snprintf(age_text, sizeof(age_text), "%d", years);
     (void)snprintf(pair, sizeof(pair), "%s/%s", keys[1], keys[0]);
     for (int g = 0; g < GROUPS; g++) {
-        struct recount *recount = &audit->recounts[g];
-        size_t number = add_key(recount, keys[g]);
-
-        recount->votes[number]++;
+        get_tally(&audit->recounts[g], keys[g])->votes++;
     }
+}
+
+bool audit_add_partial(struct audit *audit, const char *group, const char *key, int64_t count)
+{
+    for (int g = 0; g < GROUPS; g++) {
+        if (strcmp(groups[g].name, group) == 0) {
+            get_tally(&audit->recounts[g], key)->partials += count;
+            return true;
+        }
+    }
+    return false;
 }
 
 struct reading {
@@ -104,24 +107,26 @@ struct reading {
 static void on_total(void *arg, const struct record *record)
 {
     const struct reading *reading = arg;
-    struct recount *recount = reading->recount;
     cJSON *json = cJSON_ParseWithLength(record->value, record->value_len);
     const cJSON *count = cJSON_GetObjectItemCaseSensitive(json, reading->count);
     const cJSON *sequence = cJSON_GetObjectItemCaseSensitive(json, "sequence");
     char key[512];
-    size_t number;
+    struct tally *tally;
 
     (void)snprintf(key, sizeof(key), "%.*s", (int)record->key_len,
                    record->key != NULL ? record->key : "");
-    number = add_key(recount, key);
+    tally = get_tally(reading->recount, key);
+    tally->is_torn =
+        tally->is_torn || (tally->partition >= 0 && tally->partition != record->partition);
+    tally->partition = record->partition;
     if (cJSON_IsNumber(count) && cJSON_IsNumber(sequence)) {
-        recount->is_stale[number] = sequence->valuedouble < recount->sequence[number];
-        if (!recount->is_stale[number]) {
-            recount->sequence[number] = sequence->valuedouble;
-            recount->shown[number] = (int64_t)count->valuedouble;
+        tally->is_stale = sequence->valuedouble < tally->sequence;
+        if (!tally->is_stale) {
+            tally->sequence = sequence->valuedouble;
+            tally->shown = (int64_t)count->valuedouble;
         }
     } else {
-        recount->shown[number] = -1;
+        tally->shown = -1;
     }
     cJSON_Delete(json);
 }
@@ -142,9 +147,8 @@ static void read_rows(struct audit *audit, int g)
         exit(2);
     }
     for (int i = 0; i < PQntuples(result); i++) {
-        size_t number = add_key(recount, PQgetvalue(result, i, 0));
-
-        recount->rows[number] = strtoll(PQgetvalue(result, i, 1), NULL, 10);
+        get_tally(recount, PQgetvalue(result, i, 0))->rows =
+            strtoll(PQgetvalue(result, i, 1), NULL, 10);
     }
     PQclear(result);
 }
@@ -152,29 +156,37 @@ static void read_rows(struct audit *audit, int g)
 static void compare(struct audit *audit, int g)
 {
     const struct recount *recount = &audit->recounts[g];
-    int64_t votes = 0, rows = 0, shown = 0, equal = 0, fresh = 0;
+    int64_t votes = 0, rows = 0, shown = 0, partials = 0, equal = 0, fresh = 0, whole = 0;
 
     for (size_t i = 0; i < recount->keys.count; i++) {
-        votes += recount->votes[i];
-        rows += recount->rows[i];
-        shown += recount->shown[i];
-        fresh += !recount->is_stale[i];
-        if (recount->votes[i] == recount->rows[i] && recount->votes[i] == recount->shown[i]) {
+        const struct tally *tally = &recount->tallies[i];
+
+        votes += tally->votes;
+        rows += tally->rows;
+        shown += tally->shown;
+        partials += tally->partials;
+        fresh += !tally->is_stale;
+        whole += !tally->is_torn;
+        if (tally->votes == tally->rows && tally->votes == tally->shown &&
+            tally->votes == tally->partials) {
             equal++;
         } else {
             audit_explain(audit,
-                          "%s, key \"%s\": published %" PRId64 ", in votes_topic %" PRId64
-                          ", in PostgreSQL %" PRId64,
-                          groups[g].topic, recount->keys.texts[i], recount->shown[i],
-                          recount->votes[i], recount->rows[i]);
+                          "%s, key \"%s\": published %" PRId64 ", in agg_partials %" PRId64
+                          ", in votes_topic %" PRId64 ", in PostgreSQL %" PRId64,
+                          groups[g].topic, recount->keys.texts[i], tally->shown, tally->partials,
+                          tally->votes, tally->rows);
         }
     }
     audit_report(audit, shown, votes, "3 %s, recount of votes_topic", groups[g].topic);
     audit_report(audit, shown, rows, "3 %s, recount in PostgreSQL", groups[g].topic);
+    audit_report(audit, shown, partials, "3 %s, merged from agg_partials", groups[g].topic);
     audit_report(audit, (int64_t)recount->keys.count, equal, "3 %s: keys, equal on all sides",
                  groups[g].topic);
     audit_report(audit, (int64_t)recount->keys.count, fresh,
                  "3 %s: keys, whose last record is the highest", groups[g].topic);
+    audit_report(audit, (int64_t)recount->keys.count, whole, "3 %s: keys, in one partition each",
+                 groups[g].topic);
 }
 
 void audit_check_totals(struct audit *audit)
