@@ -36,6 +36,8 @@ static struct armed {
     enum vd_failpoint point;
     enum action action;
     bool is_always;
+    const struct armed *behind; /* counts once this one has acted; NULL: from the beginning */
+    atomic_bool has_acted;
     atomic_long left; /* times it is still to be reached; 0: now */
 } armed[ARMED_MAX];
 static size_t armed_count;
@@ -93,7 +95,7 @@ static enum vd_status arm_one(const char *entry, const char *const *stages, size
     }
     at->is_always = at->action == ACTION_SKIP && read == 3;
     atomic_init(&at->left, nth);
-    armed_count++;
+    atomic_init(&at->has_acted, false);
     return VD_OK;
 }
 
@@ -101,20 +103,24 @@ enum vd_status vd_failpoints_arm(const char *text, const char *const *stages, si
                                  struct vd_err *err)
 {
     VD_AUTO(mem) char *copy = vd_strdup(text != NULL ? text : "");
-    char *rest = copy;
-    const char *entry;
+    char *entry = copy;
 
     armed_count = 0;
-    while ((entry = strsep(&rest, ";")) != NULL) {
-        if (*entry == '\0') {
-            continue;
-        }
+    for (bool is_behind = false; *entry != '\0'; armed_count++) {
+        size_t len = strcspn(entry, ";>");
+        bool is_next_behind = entry[len] == '>';
+        char *next = entry + len + (entry[len] != '\0');
+
+        entry[len] = '\0';
         if (armed_count == ARMED_MAX) {
             return fail_with_list(entry, "too many", err);
         }
         if (arm_one(entry, stages, stage_count, err) != VD_OK) {
             return err->status;
         }
+        armed[armed_count].behind = is_behind ? &armed[armed_count - 1] : NULL;
+        is_behind = is_next_behind;
+        entry = next;
     }
     return VD_OK;
 }
@@ -129,8 +135,11 @@ static struct armed *find_armed(const struct vd_log *log, enum vd_failpoint poin
         return NULL;
     }
     for (size_t i = 0; i < armed_count; i++) {
-        if (armed[i].point == point && strcmp(armed[i].stage, name + strlen(LOG_PREFIX)) == 0) {
-            return &armed[i];
+        struct armed *at = &armed[i];
+
+        if (at->point == point && strcmp(at->stage, name + strlen(LOG_PREFIX)) == 0 &&
+            (at->behind == NULL || atomic_load(&at->behind->has_acted))) {
+            return at;
         }
     }
     return NULL;
@@ -150,6 +159,7 @@ bool vd_failpoint_hit(const struct vd_log *log, enum vd_failpoint point)
     if (at == NULL || (atomic_fetch_sub(&at->left, 1) != 1 && !at->is_always)) {
         return false;
     }
+    atomic_store(&at->has_acted, true);
     vd_warn(log, "fail point %s: %s", point_names[point], action_names[at->action]);
     if (at->action == ACTION_SKIP) {
         return true;

@@ -4,7 +4,9 @@
  *
  *   STAGE.POINT=kill[@N]   SIGKILL to itself, the N-th time the point is reached (default: 1)
  *   STAGE.POINT=stop[@N]   SIGSTOP likewise; whoever watches continues it
- *   STAGE.POINT=skip[@N]   leave the step out; without @N every time */
+ *   STAGE.POINT=skip[@N]   leave the step out; without @N every time
+ *
+ * What stands behind a ">" instead of a ";" counts only once that before it has acted. */
 #ifndef VD_CORE_FAILPOINT_H
 #define VD_CORE_FAILPOINT_H
 

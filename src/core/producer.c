@@ -340,7 +340,7 @@ static enum vd_status send_offsets(struct vd_producer *producer, const struct vd
 static enum vd_status end_transaction(struct vd_producer *producer, int64_t deadline_ms,
                                       struct vd_err *err)
 {
-    if (VD_FAILPOINT(producer->log, txn_end)) {
+    if (VD_FAILPOINT_AFTER(producer->log, txn_end, flush_now(producer))) {
         return vd_fail(err, VD_FAILED, "EndTxn was left out");
     }
     for (;;) {

@@ -225,7 +225,11 @@ static void become_node(const struct election *election, int n, const char *cons
         words[count++] = *more;
     }
     (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves no daemon behind */
-    setenv("DATABASE_URL", election->database, 1);
+    setenv("DATABASE_URL",
+           election->node_database != NULL ? election->node_database : election->database, 1);
+    if (election->node_brokers != NULL) {
+        setenv("KAFKA_BROKERS", election->node_brokers, 1);
+    }
     setenv("VOTINGD_LISTEN", listen, 1);
     dup2(fd, STDERR_FILENO);
     dup2(fd, STDOUT_FILENO);

@@ -17,6 +17,9 @@ struct election {
     char *name;     /* unique; part of every topic's name */
     char *topology; /* path of the file written */
     char *database; /* its connection string */
+    /* What nodes are told instead of KAFKA_BROKERS and 'database', to lead them through a proxy;
+     * NULL: the same. Borrowed */
+    const char *node_brokers, *node_database;
     PGconn *sql;
     struct node {
         pid_t pid; /* 0: not running */

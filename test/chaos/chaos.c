@@ -1,4 +1,4 @@
-/* A whole election while nodes, broker and database are killed; then vd_check must find nothing.
+/* A whole election while nodes, servers, links and clocks fail; then vd_check must find nothing.
  * What is done follows from the seed alone; when exactly it hits, from the machine. */
 #include "../unit/test.h"
 
@@ -8,12 +8,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <time.h>
 
-#include "../broker/election.h"
 #include "open.h"
 #include "schedule.h"
+#include "servers.h"
+#include "trial.h"
 
 #define STOCK 200 /* voters that are sent again */
 #define AIMS_MAX 20
@@ -21,102 +21,93 @@
 #define OPEN_SHARE_MIN 30 /* per cent of the kills, else the test tests nothing */
 #define KILLS_TELLING 20  /* fewer have no share to speak of */
 #define NEVER INT64_MAX
-#define COMMAND_BYTES 1024
+#define LINKS 2
 
 static const char usage[] =
     "usage: chaos [OPTION...]\n"
     "\n"
     "  --seed N       what is done; else the time of day\n"
-    "  --voters N     100000\n"
-    "  --kills N      of nodes, 24; all other faults in proportion\n"
-    "  --stops N      of nodes, for up to 15 s; else a twelfth of the kills\n"
-    "  --seconds N    over which they are spread, 100\n"
-    "  --patience N   seconds for all votes to be counted after the last fault, 120\n";
+    "  --voters N     at least so many, 200000; more are made while faults last\n"
+    "  --rate N       voters a second while faults last, 800\n"
+    "  --kills N      of nodes, 60; all other faults in proportion\n"
+    "  --seconds N    of pauses between them, 100\n"
+    "  --patience N   seconds for all votes to be counted after the last fault, 180\n";
 
 static struct {
     uint64_t seed;
-    int voters, kills, stops, seconds, patience;
-} options = {.stops = -1, .voters = 100000, .kills = 24, .seconds = 100, .patience = 120};
+    int64_t voters;
+    int kills, rate, seconds, patience;
+} options = {.voters = 200000, .rate = 800, .kills = 60, .seconds = 100, .patience = 180};
 
-static struct election election;
+static const char *const links[LINKS] = {"kafka", "postgres"};
+static const char *const act_names[ACTS] = {
+    "kills",      "stops", "leaves", "spare", "broker kills", "database outages",
+    "full disks", "links", "clocks", "fouls"};
+
+static struct trial trial = {.name = "chaos"};
 static struct open_probe *probe;
 static struct peer_log stock;
 static uint64_t dice;
-static int64_t begin_ms, resume_ms[NODES];
-static int kills, kills_open, repeats, poison, ended;
-static char voters_set[64], rate_set[64];
+static int64_t resume_ms[NODES], heal_ms[LINKS];
+static int kills, kills_open, done[ACTS];
+static bool is_good = true;
 
-static int64_t now_ms(void)
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+static bool is_running(int n)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    return trial.election.nodes[n].pid != 0;
 }
 
-__attribute__((format(printf, 1, 2))) static void say(const char *format, ...)
+static bool is_asleep(int n)
 {
-    va_list args;
-
-    va_start(args, format);
-    (void)printf("%7.1f s  ", (double)(now_ms() - begin_ms) / 1000);
-    (void)vprintf(format, args);
-    (void)printf("\n");
-    (void)fflush(stdout);
-    va_end(args);
-}
-
-/* ---- nodes --------------------------------------------------------------------------------- */
-
-static void start(int n)
-{
-    if (n == 0) {
-        election_start(&election, n, "--set", voters_set, "--set", rate_set, NULL);
-    } else {
-        election_start(&election, n, "--set", voters_set, "--disable", "generator", NULL);
-    }
-    resume_ms[n] = NEVER;
+    return resume_ms[n] != NEVER;
 }
 
 static void resume(int n)
 {
-    if (resume_ms[n] != NEVER) {
-        (void)kill(election.nodes[n].pid, SIGCONT);
+    if (is_asleep(n)) {
+        (void)kill(trial.election.nodes[n].pid, SIGCONT);
         resume_ms[n] = NEVER;
-        say("node %d goes on", n);
+        trial_say(&trial, "node %d goes on", n);
     }
 }
 
-/* Wake who has slept; no node may end by itself, whatever is done to the others. */
-static void look_after_nodes(void)
+static void heal(int link)
+{
+    if (heal_ms[link] != NEVER) {
+        servers_link("heal %s", links[link]);
+        heal_ms[link] = NEVER;
+        trial_say(&trial, "link %s is whole", links[link]);
+    }
+}
+
+/* Wake who has slept, mend what was broken; no node may end by itself, whatever is done to it. */
+static void look_after(void)
 {
     for (int n = 0; n < NODES; n++) {
-        int status;
-
-        if (resume_ms[n] <= now_ms()) {
+        if (resume_ms[n] <= trial_now_ms()) {
             resume(n);
         }
-        if (election.nodes[n].pid != 0 &&
-            waitpid(election.nodes[n].pid, &status, WNOHANG) == election.nodes[n].pid) {
-            say("node %d ENDED BY ITSELF, exit code %d, signal %d", n, WEXITSTATUS(status),
-                WIFSIGNALED(status) ? WTERMSIG(status) : 0);
-            ended++;
-            start(n);
+    }
+    for (int link = 0; link < LINKS; link++) {
+        if (heal_ms[link] <= trial_now_ms()) {
+            heal(link);
         }
     }
+    trial_look_after(&trial);
 }
 
 static void wait_ms(int64_t ms)
 {
-    const int64_t end_ms = now_ms() + ms;
+    const int64_t end_ms = trial_now_ms() + ms;
 
     do {
-        int64_t left = end_ms - now_ms();
-        const struct timespec pause = {.tv_nsec = (left < 0 ? 0 : left > 50 ? 50 : left) * 1000000};
+        int64_t left = end_ms - trial_now_ms();
 
-        look_after_nodes();
-        (void)nanosleep(&pause, NULL);
-    } while (now_ms() < end_ms);
+        look_after();
+        trial_pause((int)(left < 0 ? 0 : left > 50 ? 50 : left));
+    } while (trial_now_ms() < end_ms);
 }
 
 /* Hold the node while it has a transaction open, so that the kill hits it there. */
@@ -126,243 +117,293 @@ static bool hold_in_transaction(int n)
         if (!open_probe_wait(probe, OPEN_WAIT_MS)) {
             return false;
         }
-        (void)kill(election.nodes[n].pid, SIGSTOP);
+        (void)kill(trial.election.nodes[n].pid, SIGSTOP);
         if (open_probe_is_stuck(probe)) {
             return true;
         }
-        (void)kill(election.nodes[n].pid, SIGCONT);
+        (void)kill(trial.election.nodes[n].pid, SIGCONT);
     }
     return false;
 }
 
-/* How a node is killed. */
-enum aim {
-    AIM_BLIND, /* at once, without a look: no broker could answer */
-    AIM_TIME,  /* at once, then look whether a transaction is left open */
-    AIM_OPEN,  /* while a transaction is open, if one comes soon */
-};
-
-static void kill_node(int n, enum aim aim)
+/* The transaction of a node that sleeps, or cannot reach the broker, would be taken for that of the
+ * one that is killed. */
+static bool can_see_transactions(void)
 {
-    bool is_open = false;
-
-    /* A stopped node's transaction would be taken for that of the one killed. */
-    if (resume_ms[0] != NEVER || resume_ms[1] != NEVER) {
-        aim = AIM_BLIND;
+    for (int n = 0; n < NODES; n++) {
+        if (is_asleep(n)) {
+            return false;
+        }
     }
-    if (aim == AIM_OPEN) {
-        is_open = hold_in_transaction(n);
-    }
-    (void)election_stop(&election, n, SIGKILL);
-    resume_ms[n] = NEVER;
-    kills++;
-    is_open = is_open || (aim != AIM_BLIND && open_probe_is_stuck(probe));
-    kills_open += is_open;
-    start(n);
-    say("node %d killed%s", n, is_open ? " in a transaction" : "");
+    return heal_ms[0] == NEVER;
 }
 
-/* ---- events -------------------------------------------------------------------------------- */
+/* kill -9. 'is_aimed': while a transaction is open, if one comes soon; else at once. Then look
+ * whether one was left open, if the broker is there to be asked. */
+static void kill_node(int n, bool is_aimed, bool has_broker)
+{
+    bool can_see = has_broker && can_see_transactions();
+    bool is_open = can_see && is_aimed && hold_in_transaction(n);
 
-static void outage(const struct event *event, const char *server)
+    (void)election_stop(&trial.election, n, SIGKILL);
+    resume_ms[n] = NEVER;
+    is_open = is_open || (can_see && open_probe_is_stuck(probe));
+    kills++;
+    kills_open += is_open;
+    trial_say(&trial, "node %d killed%s", n, is_open ? " in a transaction" : "");
+}
+
+static void end_node(int n)
+{
+    resume(n);
+    heal(0);
+    heal(1);
+    is_good = trial_end(&trial, n) && is_good;
+    trial_say(&trial, "node %d has left", n);
+}
+
+/* The node that an event means: one that is there and awake, so that a zombie can wake up. */
+static int node_of(const struct event *event)
+{
+    for (int i = 0; i < NODES; i++) {
+        int n = (event->node + i) % NODES;
+
+        if (is_running(n) && !is_asleep(n)) {
+            return n;
+        }
+    }
+    resume(0);
+    return 0;
+}
+
+/* ---- events ---------------------------------------------------------------------------------- */
+
+/* The server is gone; bring it back, after killing a node in its absence, perhaps. */
+static void sit_out(const struct event *event, const char *server)
 {
     char words[64];
+    int n = node_of(event);
 
-    (void)snprintf(words, sizeof(words), "kill %s >/dev/null", server);
-    election_server(words);
-    say("%s killed", server);
     if (event->is_aimed) {
         wait_ms(event->ms / 2);
-        kill_node(event->node, AIM_BLIND);
+        kill_node(n, false, strcmp(server, "kafka") != 0);
+        trial_start(&trial, n);
     }
     wait_ms(event->ms / 2);
     (void)snprintf(words, sizeof(words), "start %s >/dev/null", server);
     election_server(words);
-    say("%s is back", server);
+    trial_say(&trial, "%s is back", server);
+}
+
+static void kill_broker(const struct event *event)
+{
+    election_server("kill kafka >/dev/null");
+    trial_say(&trial, "kafka killed");
+    sit_out(event, "kafka");
+}
+
+static void end_database(const struct event *event)
+{
+    if (done[ACT_DATABASE] % 2 == 0) {
+        election_server("kill postgres >/dev/null");
+        trial_say(&trial, "postgres killed");
+    } else {
+        servers_abort_postgres();
+        trial_say(&trial, "postgres stopped at once");
+    }
+    sit_out(event, "postgres");
+}
+
+static void fill_disk(const struct event *event)
+{
+    servers_fill_disk();
+    trial_say(&trial, "kafka ended over its full disk");
+    sit_out(event, "kafka");
+}
+
+static void break_link(const struct event *event)
+{
+    static const struct {
+        const char *verb, *how;
+    } orders[FAILURES] = {
+        {"cut", ""}, {"reset", ""}, {"delay", "500"}, {"hold", "up"}, {"hold", "down"}};
+    int link = event->is_aimed ? 0 : 1;
+    const char *verb = orders[event->failure].verb;
+    const char *how = orders[event->failure].how;
+
+    servers_link("%s %s %s", verb, links[link], how);
+    if (event->failure != FAILURE_RESET) {
+        heal_ms[link] = trial_now_ms() + event->ms;
+    }
+    trial_say(&trial, "link %s: %s %s for %d ms", links[link], verb, how, event->ms);
 }
 
 /* Voters once more, in their own partition and in another one, and what is no voter. */
 static void send_foul(void)
 {
-    char *voters = election_topic(&election, "voters_topic");
+    char *voters = election_topic(&trial.election, "voters_topic");
 
     for (int i = 0; i < 8; i++) {
         const struct peer_record *again = &stock.records[schedule_next(&dice) % stock.count];
 
         peer_send(voters, (again->partition + (i >= 6)) % 4, again->key, again->value);
-        repeats++;
+        trial.rejected++;
     }
     for (int i = 0; i < 3; i++) {
         peer_send(voters, (int32_t)(schedule_next(&dice) % 4), "poison",
                   i == 0 ? NULL : "{\"voter_id\":");
-        poison++;
+        trial.dead++;
     }
     peer_flush();
     free(voters);
-    say("repeats and poison sent");
+    trial_say(&trial, "repeats and poison sent");
 }
 
 static void stop_node(int n, int ms)
 {
     bool is_open = open_probe_wait(probe, OPEN_WAIT_MS);
 
-    (void)kill(election.nodes[n].pid, SIGSTOP);
-    if (resume_ms[n] == NEVER || resume_ms[n] < now_ms() + ms) {
-        resume_ms[n] = now_ms() + ms; /* else it sleeps on */
-    }
-    say("node %d stopped for %d ms%s", n, ms, is_open ? ", perhaps in a transaction" : "");
+    (void)kill(trial.election.nodes[n].pid, SIGSTOP);
+    resume_ms[n] = trial_now_ms() + ms;
+    trial_say(&trial, "node %d stopped for %d ms%s", n, ms,
+              is_open ? ", perhaps in a transaction" : "");
 }
 
-static void leave_and_join(int n, int away_ms)
+static void move_spare(const struct event *event)
 {
-    say("node %d leaves", n);
-    if (election_stop(&election, n, SIGTERM) != 0) {
-        say("node %d DID NOT END IN GOOD ORDER", n);
-        ended++;
+    if (!is_running(SPARE)) {
+        trial_start(&trial, SPARE);
+        trial_say(&trial, "node %d joins", SPARE);
+    } else if (event->is_aimed && !is_asleep(SPARE)) {
+        kill_node(SPARE, true, true);
+    } else {
+        end_node(SPARE);
     }
-    wait_ms(away_ms);
-    start(n);
-    say("node %d joins", n);
+}
+
+static void set_clock(int n, bool is_forward)
+{
+    trial_set_clock(&trial, n, is_forward ? 3600 : -3600);
+    trial_say(&trial, "node %d: the clock is an hour %s", n, is_forward ? "fast" : "slow");
 }
 
 static void run(const struct event *event)
 {
-    int n = event->node;
+    int n = node_of(event);
 
-    /* A zombie shall wake up, so it is another node's turn. */
-    n = resume_ms[n] == NEVER ? n : (n + 1) % NODES;
     switch (event->act) {
     case ACT_KILL:
-        kill_node(n, event->is_aimed ? AIM_OPEN : AIM_TIME);
+        kill_node(n, event->is_aimed, true);
+        trial_start(&trial, n);
         break;
     case ACT_STOP:
         stop_node(n, event->ms);
         break;
     case ACT_LEAVE:
-        resume(n);
-        leave_and_join(n, event->ms);
+        end_node(n);
+        wait_ms(event->ms);
+        trial_start(&trial, n);
+        trial_say(&trial, "node %d joins", n);
+        break;
+    case ACT_SPARE:
+        move_spare(event);
         break;
     case ACT_BROKER:
-        outage(event, "kafka");
+        kill_broker(event);
         break;
     case ACT_DATABASE:
-        outage(event, "postgres");
+        end_database(event);
+        break;
+    case ACT_DISK:
+        fill_disk(event);
+        break;
+    case ACT_LINK:
+        break_link(event);
+        break;
+    case ACT_CLOCK:
+        set_clock(n, event->is_aimed);
         break;
     case ACT_FOUL:
         send_foul();
         break;
+    case ACTS:
+        break;
     }
+    done[event->act]++;
 }
 
-/* ---- the election -------------------------------------------------------------------------- */
-
-static int check(bool is_quiet)
-{
-    char command[COMMAND_BYTES];
-    int status;
-
-    (void)snprintf(command, sizeof(command),
-                   "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d%s",
-                   getenv("VD_CHECK"), election.database, election.name, options.voters, repeats,
-                   poison, is_quiet ? " >/dev/null" : "");
-    (void)fflush(stdout);
-    status = system(command);
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
-}
+/* ---- the election ---------------------------------------------------------------------------- */
 
 static void open_election(void)
 {
     static char *topics[4];
     char *voters;
 
-    election_open(&election, "chaos");
-    (void)snprintf(voters_set, sizeof(voters_set), "stage:generator.voters=%d", options.voters);
-    (void)snprintf(rate_set, sizeof(rate_set), "stage:generator.rate=%d",
-                   12 * options.voters / options.seconds / 10 + 1);
+    trial.rate = options.rate;
+    trial.patience_s = options.patience;
+    trial_open(&trial);
+    trial_fake_clocks(&trial);
     for (int n = 0; n < NODES; n++) {
-        start(n);
+        resume_ms[n] = NEVER;
     }
-    while (election_count(&election, "SELECT count(*) FROM votes") < STOCK) {
-        wait_ms(100);
+    heal_ms[0] = heal_ms[1] = NEVER;
+    for (int n = 0; n < STEADY_NODES; n++) {
+        trial_start(&trial, n);
     }
-    voters = election_topic(&election, "voters_topic");
+    is_good = trial_wait_votes(&trial, STOCK, options.patience);
+    voters = election_topic(&trial.election, "voters_topic");
     stock = peer_read(voters, true);
     topics[0] = voters;
-    topics[1] = election_topic(&election, "votes_topic");
-    topics[2] = election_topic(&election, "agg_partials");
-    topics[3] = election_topic(&election, "rejected_votes");
+    topics[1] = election_topic(&trial.election, "votes_topic");
+    topics[2] = election_topic(&trial.election, "agg_partials");
+    topics[3] = election_topic(&trial.election, "rejected_votes");
     probe = open_probe_new(peer_brokers(), topics, 4, 4);
-    say("logs: %s, %s", election.nodes[0].log, election.nodes[1].log);
 }
 
-/* Wait until all is counted and published, while the nodes run. */
-static bool wait_counted(void)
+static void calm_down(void)
 {
-    int64_t deadline_ms = now_ms() + options.patience * 1000;
-    int64_t votes = -1;
-
-    while (now_ms() < deadline_ms) {
-        int64_t before = votes;
-
-        wait_ms(1000);
-        votes = election_count(&election, "SELECT count(*) FROM votes");
-        if (votes != before) {
-            say("%" PRId64 " votes", votes);
-        }
-        if (votes >= options.voters &&
-            election_sum(&election, "aggregated_votes_per_candidate", "total_votes") >=
-                options.voters &&
-            check(true) == 0) {
-            return true;
-        }
-    }
-    say("NOT COUNTED IN TIME");
     for (int n = 0; n < NODES; n++) {
-        char *body;
-        int status = election_get(&election, n, "/readyz", &body);
-
-        say("node %d, /readyz: %d %s", n, status, body);
-        free(body);
+        resume(n);
     }
-    return false;
+    for (int link = 0; link < LINKS; link++) {
+        heal(link);
+    }
 }
 
-static bool run_election(void)
+static void tell(void)
+{
+    int share = kills > 0 ? kills_open * 100 / kills : 0;
+
+    if (kills >= KILLS_TELLING && share < OPEN_SHARE_MIN) {
+        trial_say(&trial, "TOO FEW KILLS IN A TRANSACTION");
+        is_good = false;
+    }
+    for (int act = 0; act < ACTS; act++) {
+        trial_say(&trial, "%-17s %d", act_names[act], act == ACT_KILL ? kills : done[act]);
+    }
+    trial_say(&trial, "seed %" PRIu64 ": %d kills, %d of them in a transaction (%d %%), %s",
+              options.seed, kills, kills_open, share, is_good ? "good" : "BAD");
+}
+
+static void run_election(void)
 {
     static struct event events[EVENTS_MAX];
-    size_t count =
-        schedule_make(options.seed, options.kills, options.stops, options.seconds, events);
-    bool is_good;
+    size_t count = schedule_make(options.seed, options.kills, options.seconds, events);
 
     for (size_t i = 0; i < count; i++) {
         wait_ms(events[i].pause_ms);
         run(&events[i]);
     }
-    is_good = wait_counted();
-    for (int n = 0; n < NODES; n++) {
-        if (election_stop(&election, n, SIGTERM) != 0) {
-            say("node %d DID NOT END IN GOOD ORDER", n);
-            is_good = false;
-        }
-    }
-    if (check(false) != 0 || ended > 0) {
-        is_good = false;
-    }
-    if (kills >= KILLS_TELLING && kills_open * 100 < kills * OPEN_SHARE_MIN) {
-        say("TOO FEW KILLS IN A TRANSACTION");
-        is_good = false;
-    }
-    say("seed %" PRIu64 ": %d kills, %d of them in a transaction (%d %%), %s", options.seed, kills,
-        kills_open, kills > 0 ? kills_open * 100 / kills : 0, is_good ? "good" : "BAD");
-    return is_good;
+    calm_down();
+    is_good = trial_finish(&trial, options.voters) && is_good;
 }
 
 static void read_options(int argc, char **argv)
 {
     static const struct option names[] = {{"seed", required_argument, NULL, 's'},
                                           {"voters", required_argument, NULL, 'v'},
+                                          {"rate", required_argument, NULL, 'r'},
                                           {"kills", required_argument, NULL, 'k'},
-                                          {"stops", required_argument, NULL, 'z'},
                                           {"seconds", required_argument, NULL, 't'},
                                           {"patience", required_argument, NULL, 'p'},
                                           {NULL, 0, NULL, 0}};
@@ -379,11 +420,11 @@ static void read_options(int argc, char **argv)
         case 'v':
             options.voters = number;
             break;
+        case 'r':
+            options.rate = number;
+            break;
         case 'k':
             options.kills = number;
-            break;
-        case 'z':
-            options.stops = number;
             break;
         case 't':
             options.seconds = number;
@@ -400,28 +441,18 @@ static void read_options(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-    bool is_good;
-
     read_options(argc, argv);
-    options.stops = options.stops < 0 ? (options.kills + 11) / 12 : options.stops;
-    if (!election_is_possible() || getenv("VD_CHECK") == NULL ||
-        getenv("VOTINGD_TEST_LOCAL") == NULL) {
-        print_message("VD_CHECK and VOTINGD_TEST_LOCAL are needed\n");
-        return 77;
-    }
-    begin_ms = now_ms();
     dice = options.seed;
-    say("seed %" PRIu64 ", %d voters, %d kills, %d s", options.seed, options.voters, options.kills,
-        options.seconds);
+    trial_say(&trial, "seed %" PRIu64 ", %d kills", options.seed, options.kills);
+    servers_start();
     open_election();
-    is_good = run_election();
+    if (is_good) {
+        run_election();
+    }
+    tell();
     open_probe_free(probe);
     peer_log_free(&stock);
-    if (is_good) {
-        election_close(&election);
-    } else {
-        say("kept: database and topics \"%s\", logs %s, %s", election.name, election.nodes[0].log,
-            election.nodes[1].log);
-    }
+    trial_close(&trial, is_good);
+    servers_stop(!is_good);
     return is_good ? 0 : 1;
 }

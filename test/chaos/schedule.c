@@ -3,7 +3,15 @@
 
 #define STOP_MS_MAX 15000 /* beyond the session's 10 s: the others take over */
 #define AWAY_MS_MAX 4000
-#define BURST_MS_MAX 500 /* into a start, or a takeover */
+#define BURST_MS_MAX 300 /* into a start, or a takeover */
+#define LINK_MS_MAX 5000
+
+/* How many there are of each act for every twelve kills. */
+static const int per_dozen[ACTS] = {
+    [ACT_STOP] = 1,     [ACT_LEAVE] = 1, [ACT_SPARE] = 1, [ACT_BROKER] = 1,
+    [ACT_DATABASE] = 1, [ACT_LINK] = 3,  [ACT_CLOCK] = 1, [ACT_FOUL] = 2,
+};
+#define KILLS_PER_DISK 60
 
 uint64_t schedule_next(uint64_t *state)
 {
@@ -38,28 +46,35 @@ static size_t add(struct event *events, size_t count, enum act act, int times)
     return count;
 }
 
-size_t schedule_make(uint64_t seed, int kills, int stops, int seconds, struct event *events)
+static int ms_max(enum act act)
+{
+    return act == ACT_STOP ? STOP_MS_MAX : act == ACT_LINK ? LINK_MS_MAX : AWAY_MS_MAX;
+}
+
+size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events)
 {
     uint64_t state = seed;
-    int few = (kills + 11) / 12;
-    size_t count = 0;
+    int dozens = (kills + 11) / 12;
+    size_t count = add(events, 0, ACT_KILL, kills);
     int pause_ms;
 
-    count = add(events, count, ACT_KILL, kills);
-    count = add(events, count, ACT_STOP, stops);
-    count = add(events, count, ACT_LEAVE, few);
-    count = add(events, count, ACT_BROKER, few);
-    count = add(events, count, ACT_DATABASE, few);
-    count = add(events, count, ACT_FOUL, 2 * few);
+    for (int act = 0; act < ACTS; act++) {
+        count = add(events, count, (enum act)act, dozens * per_dozen[act]);
+    }
+    count = add(events, count, ACT_DISK, (kills + KILLS_PER_DISK - 1) / KILLS_PER_DISK);
     shuffle(&state, events, count);
-    pause_ms = 2 * seconds * 1000 / ((int)count + 1);
+    /* A quarter come at once, so the others wait 4/3 of the mean on average, that is half of 8/3.
+     */
+    pause_ms = seconds * 1000 / ((int)count + 1);
     for (size_t i = 0; i < count; i++) {
+        struct event *event = &events[i];
         bool is_burst = below(&state, 4) == 0;
 
-        events[i].pause_ms = below(&state, is_burst ? BURST_MS_MAX : 4 * pause_ms / 3 + 1);
-        events[i].node = below(&state, NODES);
-        events[i].ms = below(&state, events[i].act == ACT_STOP ? STOP_MS_MAX : AWAY_MS_MAX);
-        events[i].is_aimed = below(&state, 4) < (events[i].act == ACT_KILL ? 3 : 2);
+        event->pause_ms = below(&state, is_burst ? BURST_MS_MAX : 8 * pause_ms / 3 + 1);
+        event->node = below(&state, NODES);
+        event->ms = below(&state, ms_max(event->act));
+        event->is_aimed = below(&state, 4) < (event->act == ACT_KILL ? 3 : 2);
+        event->failure = (enum failure)below(&state, FAILURES);
     }
     return count;
 }

@@ -70,6 +70,19 @@ TEST(a_kill_is_one_and_a_stop_can_be_continued)
     vd_log_free(log);
 }
 
+TEST(what_stands_behind_counts_once_that_before_it_has_acted)
+{
+    struct vd_log *log = vd_log_new("stage.voting");
+    struct vd_err err = {0};
+
+    assert_int_equal(arm("voting.txn_end=skip@2>voting.txn_offsets=skip@2", &err), VD_OK);
+    for (int i = 1; i <= 5; i++) {
+        assert_int_equal(VD_FAILPOINT(log, txn_offsets), i == 4);
+        assert_int_equal(VD_FAILPOINT(log, txn_end), i == 2);
+    }
+    vd_log_free(log);
+}
+
 TEST(what_cannot_be_armed_is_told_with_all_there_is)
 {
     static const struct {
@@ -107,6 +120,7 @@ int main(void)
         cmocka_unit_test(a_point_nobody_armed_does_nothing),
         cmocka_unit_test(a_step_is_left_out_every_time_or_only_the_nth),
         cmocka_unit_test(a_kill_is_one_and_a_stop_can_be_continued),
+        cmocka_unit_test(what_stands_behind_counts_once_that_before_it_has_acted),
         cmocka_unit_test(what_cannot_be_armed_is_told_with_all_there_is),
     };
 

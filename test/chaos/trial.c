@@ -1,0 +1,275 @@
+/* Elections under faults. */
+#include "trial.h"
+
+#include "../unit/test.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "servers.h"
+
+#define COMMAND_BYTES 1024
+#define LOOK_MS 100
+#define MORE_VOTERS 500 /* behind the last one that a fault can have hit */
+
+int64_t trial_now_ms(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+void trial_pause(int ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
+
+    (void)nanosleep(&pause, NULL);
+}
+
+void trial_say(const struct trial *trial, const char *format, ...)
+{
+    static int64_t begin_ms;
+    char text[COMMAND_BYTES];
+    va_list args;
+
+    begin_ms = begin_ms == 0 ? trial_now_ms() : begin_ms;
+    va_start(args, format);
+    (void)vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    (void)printf("%7.1f s  %s: %s\n", (double)(trial_now_ms() - begin_ms) / 1000, trial->name,
+                 text);
+    (void)fflush(stdout);
+}
+
+void trial_open(struct trial *trial)
+{
+    election_open(&trial->election, "chaos");
+    trial->voters = ENDLESS;
+    trial->node_database = servers_database(trial->election.database);
+    trial->election.node_database = trial->node_database;
+    trial->election.node_brokers = servers_brokers();
+}
+
+/* ---- clocks ---------------------------------------------------------------------------------- */
+
+void trial_set_clock(struct trial *trial, int n, int64_t offset_s)
+{
+    int fd = open(trial->clocks[n], O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+
+    assert_int_equal(pwrite(fd, &offset_s, sizeof(offset_s), 0), sizeof(offset_s));
+    close(fd);
+}
+
+void trial_fake_clocks(struct trial *trial)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        assert_true(asprintf(&trial->clocks[n], "/tmp/votingd-test-%s-n%d.clock",
+                             trial->election.name, n) > 0);
+        trial_set_clock(trial, n, 0);
+    }
+}
+
+/* For the next child. */
+static void wear_clock(const struct trial *trial, int n)
+{
+    if (trial->clocks[n] != NULL) {
+        setenv("LD_PRELOAD", getenv("VD_CLOCK_LIBRARY"), 1);
+        setenv("VD_CLOCK", trial->clocks[n], 1);
+    }
+}
+
+/* ---- nodes ----------------------------------------------------------------------------------- */
+
+void trial_start(struct trial *trial, int n)
+{
+    char voters[64], rate[64];
+
+    (void)snprintf(voters, sizeof(voters), "stage:generator.voters=%" PRId64, trial->voters);
+    (void)snprintf(rate, sizeof(rate), "stage:generator.rate=%d", trial->rate);
+    if (trial->failpoints != NULL) {
+        setenv("VOTINGD_FAILPOINTS", trial->failpoints, 1);
+    }
+    wear_clock(trial, n);
+    if (n == GENERATOR_NODE) {
+        election_start(&trial->election, n, "--set", voters, "--set", rate, NULL);
+    } else {
+        election_start(&trial->election, n, "--disable", "generator", NULL);
+    }
+    unsetenv("VOTINGD_FAILPOINTS");
+    unsetenv("LD_PRELOAD");
+    trial->failpoints = NULL;
+}
+
+bool trial_end(struct trial *trial, int n)
+{
+    int status = election_stop(&trial->election, n, SIGTERM);
+
+    if (status == 128 + SIGTERM) {
+        status = 0; /* the signal came before it was listened to */
+    }
+    if (status != 0) {
+        trial_say(trial, "node %d DID NOT END IN GOOD ORDER: %d", n, status);
+    }
+    return status == 0;
+}
+
+void trial_look_after(struct trial *trial)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        pid_t pid = trial->election.nodes[n].pid;
+        int status;
+
+        if (pid != 0 && waitpid(pid, &status, WNOHANG) == pid) {
+            trial_say(trial, "node %d ENDED BY ITSELF, exit code %d, signal %d", n,
+                      WIFEXITED(status) ? WEXITSTATUS(status) : -1,
+                      WIFSIGNALED(status) ? WTERMSIG(status) : 0);
+            trial->has_ended = true;
+            trial_start(trial, n);
+        }
+    }
+}
+
+int64_t trial_votes(struct trial *trial)
+{
+    return election_count(&trial->election, "SELECT count(*) FROM votes");
+}
+
+bool trial_wait_votes(struct trial *trial, int64_t votes, int seconds)
+{
+    int64_t deadline_ms = trial_now_ms() + seconds * 1000;
+    int64_t now = -1;
+
+    while ((now = trial_votes(trial)) < votes) {
+        if (trial_now_ms() > deadline_ms) {
+            trial_say(trial, "ONLY %" PRId64 " OF %" PRId64 " VOTES after %d s", now, votes,
+                      seconds);
+            return false;
+        }
+        trial_look_after(trial);
+        trial_pause(LOOK_MS);
+    }
+    return true;
+}
+
+int trial_check(struct trial *trial, bool is_quiet)
+{
+    char command[COMMAND_BYTES];
+    int status;
+
+    (void)snprintf(command, sizeof(command),
+                   "%s --database '%s' --suffix=-%s --voters %" PRId64 " --rejected %" PRId64
+                   " --dead %" PRId64 "%s",
+                   getenv("VD_CHECK"), trial->election.database, trial->election.name,
+                   trial->voters, trial->rejected, trial->dead, is_quiet ? " >/dev/null 2>&1" : "");
+    (void)fflush(stdout);
+    status = system(command);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static void say_ready(struct trial *trial)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        char *body = NULL;
+
+        if (trial->election.nodes[n].pid != 0) {
+            int status = election_get(&trial->election, n, "/readyz", &body);
+
+            trial_say(trial, "node %d, /readyz: %d %s", n, status, body);
+            free(body);
+        }
+    }
+}
+
+static bool wait_counted(struct trial *trial)
+{
+    int64_t deadline_ms = trial_now_ms() + trial->patience_s * 1000;
+
+    if (!trial_wait_votes(trial, trial->voters, trial->patience_s)) {
+        say_ready(trial);
+        return false;
+    }
+    while (trial_check(trial, true) != 0) {
+        if (trial_now_ms() > deadline_ms) {
+            trial_say(trial, "NOT COUNTED IN TIME");
+            say_ready(trial);
+            return false;
+        }
+        trial_look_after(trial);
+        trial_pause(1000);
+    }
+    return true;
+}
+
+bool trial_finish(struct trial *trial, int64_t least)
+{
+    bool is_good = true;
+    int64_t there;
+
+    if (trial->election.nodes[GENERATOR_NODE].pid != 0) {
+        is_good = trial_end(trial, GENERATOR_NODE);
+    }
+    /* The table is never behind the topic. */
+    there = election_count(&trial->election, "SELECT count(*) FROM voters") + MORE_VOTERS;
+    trial->voters = there > least ? there : least;
+    trial->rate = 0;
+    trial_start(trial, GENERATOR_NODE);
+    trial_say(trial, "no more faults; %" PRId64 " voters in all", trial->voters);
+    is_good = wait_counted(trial) && is_good;
+    for (int n = 0; n < NODES_MAX; n++) {
+        if (trial->election.nodes[n].pid != 0) {
+            is_good = trial_end(trial, n) && is_good;
+        }
+    }
+    return trial_check(trial, false) == 0 && is_good && !trial->has_ended;
+}
+
+void trial_close(struct trial *trial, bool is_good)
+{
+    const struct election *election = &trial->election;
+
+    if (is_good) {
+        election_close(&trial->election);
+    } else {
+        trial_say(trial, "kept in %s: database and topics \"%s\"; logs %s ...", servers_folder(),
+                  election->name, election->nodes[GENERATOR_NODE].log);
+    }
+    for (int n = 0; n < NODES_MAX; n++) {
+        if (trial->clocks[n] != NULL) {
+            (void)unlink(trial->clocks[n]);
+            free(trial->clocks[n]);
+        }
+    }
+    free(trial->node_database);
+}
+
+int trial_run_all(int count, bool (*run)(int nth))
+{
+    int failed = 0;
+    int status;
+
+    for (int i = 0; i < count; i++) {
+        pid_t child;
+
+        (void)fflush(stdout);
+        child = fork();
+        if (child == 0) {
+            (void)prctl(PR_SET_PDEATHSIG, SIGKILL); /* and with it, its nodes */
+            exit(run(i) ? 0 : 1);
+        }
+        failed += child < 0;
+    }
+    /* Other children, the proxy and the keeper, do not end before. */
+    for (int i = failed; i < count; i++) {
+        failed += wait(&status) < 0 || status != 0;
+    }
+    return failed;
+}
