@@ -85,12 +85,6 @@ static void on_errands_closed(void *arg)
     struct vd_node *node = arg;
 
     vd_kafka_watch_free(vd_take(node->watch));
-    vd_web_close(vd_take(node->host.web)); /* from here on nobody calls the stages */
-    for (size_t i = 0; i < node->stage_count; i++) {
-        vd_stage_free(node->stages[i]);
-    }
-    node->stage_count = 0;
-    vd_http_close(vd_take(node->host.http));
     vd_kafka_free(vd_take(node->host.kafka));
     vd_timer_close(vd_take(node->tick));
 }
@@ -100,6 +94,12 @@ static void on_follower_closed(void *arg)
     struct vd_node *node = arg;
 
     node->host.follower = NULL;
+    vd_web_close(vd_take(node->host.web)); /* from here on nobody calls the stages */
+    for (size_t i = 0; i < node->stage_count; i++) {
+        vd_stage_free(node->stages[i]);
+    }
+    node->stage_count = 0;
+    vd_http_close(vd_take(node->host.http));
     vd_errands_close(vd_take(node->host.errands), on_errands_closed, node);
 }
 
