@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "../broker/election.h"
+#include "measure.h"
 #include "stub.h"
 
 #define READY_WAIT_MS 60000 /* for what should take 5 s */
@@ -59,21 +60,6 @@ struct outage {
 };
 
 static struct election election;
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-static void pause_ms(int64_t ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-    (void)nanosleep(&pause, NULL);
-}
 
 /* ---- what is seen of the node ---------------------------------------------------------------- */
 
@@ -147,14 +133,6 @@ static void print_log(long from)
 }
 
 /* ---- the servers ----------------------------------------------------------------------------- */
-
-static void serve(const char *verb, const char *servers)
-{
-    char words[128];
-
-    (void)snprintf(words, sizeof(words), "%s %s >/dev/null", verb, servers);
-    election_server(words);
-}
 
 static int broker_port(void)
 {

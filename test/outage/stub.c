@@ -11,8 +11,9 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "measure.h"
 
 #define LOOK_MS 50
 #define BACKLOG 128
@@ -25,14 +26,6 @@ struct stub {
     int64_t second; /* the one being counted, since begin */
     int in_second, max;
 };
-
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
 
 static void count(struct stub *stub)
 {

@@ -1,0 +1,191 @@
+/* SIGTERM while servers are away, many times: every node must end within its deadline. README.md
+ * explains. */
+#include <getopt.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+
+#include "../broker/election.h"
+#include "measure.h"
+
+#define AT_WORK 500       /* votes of the round before the outage */
+#define AWAY_MS_MAX 6000  /* a signal comes so long after the outage began, at most */
+#define DEADLINE_MS 30000 /* drain_timeout_ms */
+#define PATIENCE_MS 40000 /* a node that has not ended by then hangs */
+#define ENDED 0
+#define LEFT 5 /* the drain could not be finished: see votingd --help */
+
+static const char usage[] =
+    "usage: drain [OPTION...]\n"
+    "\n"
+    "  --runs N      SIGTERMs in each kind of outage, 100\n"
+    "  --kind WORDS  as \"kill kafka\", \"freeze postgres\", \"kill\" (both); else all of these\n"
+    "  --seed N      of the moments, 1\n";
+
+static struct {
+    int runs;
+    const char *kind;
+    unsigned seed;
+} options = {.runs = 100, .seed = 1};
+
+static const char *const kinds[] = {"kill kafka",   "kill postgres",   "kill",
+                                    "freeze kafka", "freeze postgres", "freeze"};
+
+static struct election election;
+
+/* The nodes of one outage, each with its own moment. */
+struct round {
+    int64_t signal_ms[NODES_MAX], sent_ms[NODES_MAX];
+};
+
+struct tally {
+    struct series seconds;
+    int ended, left, bad;
+};
+
+static int64_t votes(void)
+{
+    return election_count(&election, "SELECT count(*) FROM votes");
+}
+
+static void start_nodes(void)
+{
+    int64_t before = votes();
+
+    for (int n = 0; n < NODES_MAX; n++) {
+        election_start(&election, n, "--set", "stage:generator.voters=100000000", "--set",
+                       "stage:generator.rate=2000", n > 0 ? "--disable" : NULL, "generator", NULL);
+    }
+    while (votes() < before + AT_WORK) {
+        pause_ms(50);
+    }
+    pause_ms(rand() % 500);
+}
+
+static void note_end(struct tally *tally, int n, int status, int64_t ms)
+{
+    int code = WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+
+    series_add(&tally->seconds, (double)ms / 1000);
+    if (code == ENDED && ms <= DEADLINE_MS) {
+        tally->ended++;
+    } else if (code == LEFT && ms <= DEADLINE_MS + 1000) {
+        tally->left++;
+    } else {
+        tally->bad++;
+        printf("    NOT KEPT: node %d ended with %d after %lld ms\n", n, code, (long long)ms);
+    }
+}
+
+/* True when all have ended. */
+static bool step(struct round *round, struct tally *tally)
+{
+    bool is_over = true;
+
+    for (int n = 0; n < NODES_MAX; n++) {
+        struct node *node = &election.nodes[n];
+        int status;
+
+        if (node->pid == 0) {
+            continue;
+        }
+        if (round->sent_ms[n] == 0 && now_ms() >= round->signal_ms[n]) {
+            (void)kill(node->pid, SIGTERM);
+            round->sent_ms[n] = now_ms();
+        }
+        if (waitpid(node->pid, &status, WNOHANG) == node->pid) {
+            note_end(tally, n, status, now_ms() - round->sent_ms[n]);
+            node->pid = 0;
+        } else if (round->sent_ms[n] != 0 && now_ms() > round->sent_ms[n] + PATIENCE_MS) {
+            (void)election_stop(&election, n, SIGKILL);
+            note_end(tally, n, SIGKILL, PATIENCE_MS);
+        } else {
+            is_over = false;
+        }
+    }
+    return is_over;
+}
+
+static void run_round(const char *kind, struct tally *tally)
+{
+    const char *servers = strchr(kind, ' ') != NULL ? strchr(kind, ' ') + 1 : "";
+    struct round round = {0};
+
+    start_nodes();
+    serve(kind, "");
+    for (int n = 0; n < NODES_MAX; n++) {
+        round.signal_ms[n] = now_ms() + rand() % AWAY_MS_MAX;
+    }
+    while (!step(&round, tally)) {
+        pause_ms(5);
+    }
+    serve(strncmp(kind, "freeze", 6) == 0 ? "thaw" : "start", servers);
+}
+
+static bool run(const char *kind)
+{
+    static struct tally tally;
+
+    memset(&tally, 0, sizeof(tally));
+    election_open(&election, "drain");
+    election_start(&election, 0, NULL); /* makes tables and topics */
+    election_wait_counted(&election, 1000, 60);
+    (void)election_stop(&election, 0, SIGTERM);
+    for (int runs = 0; runs < options.runs; runs += NODES_MAX) {
+        run_round(kind, &tally);
+    }
+    printf("%-16s | %4zu | %4d %4d %4d | %5.2f %5.2f %5.2f s\n", kind, tally.seconds.count,
+           tally.ended, tally.left, tally.bad, series_quantile(&tally.seconds, 50),
+           series_quantile(&tally.seconds, 95), series_quantile(&tally.seconds, 100));
+    (void)fflush(stdout);
+    election_close(&election);
+    return tally.bad == 0;
+}
+
+static void read_options(int argc, char **argv)
+{
+    static const struct option names[] = {{"runs", required_argument, NULL, 'r'},
+                                          {"kind", required_argument, NULL, 'k'},
+                                          {"seed", required_argument, NULL, 's'},
+                                          {NULL, 0, NULL, 0}};
+    int letter;
+
+    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
+        switch (letter) {
+        case 'r':
+            options.runs = atoi(optarg);
+            break;
+        case 'k':
+            options.kind = optarg;
+            break;
+        case 's':
+            options.seed = (unsigned)atoi(optarg);
+            break;
+        default:
+            (void)fputs(usage, stderr);
+            exit(2);
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    bool is_good = true;
+
+    read_options(argc, argv);
+    if (!election_is_possible() || getenv("VOTINGD_TEST_LOCAL") == NULL) {
+        (void)fputs("skipped: a broker, a database and VOTINGD_TEST_LOCAL are needed\n", stderr);
+        return 77;
+    }
+    srand(options.seed);
+    printf("%-16s | %4s | %14s | %s\n", "outage", "runs", "exit 0  5  bad", "median, 95 %, most");
+    for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {
+        if (options.kind == NULL || strcmp(options.kind, kinds[i]) == 0) {
+            is_good = run(kinds[i]) && is_good;
+        }
+    }
+    return is_good ? 0 : 1;
+}
