@@ -538,6 +538,21 @@ void election_check(struct election *election, int64_t votes)
     }
 }
 
+int election_audit(const struct election *election, const char *more, char *output, size_t bytes)
+{
+    char command[1024];
+    FILE *pipe;
+
+    (void)snprintf(
+        command, sizeof(command),
+        "DATABASE_URL='%s' %s --topology %s --set votingd.application=%s --audit %s 2>&1",
+        election->database, getenv("VOTINGD"), election->topology, election->name, more);
+    pipe = popen(command, "re");
+    assert_non_null(pipe);
+    output[fread(output, 1, bytes - 1, pipe)] = '\0';
+    return exit_code(pclose(pipe));
+}
+
 void election_server(const char *words)
 {
     char *command = join(getenv("VOTINGD_TEST_LOCAL"), " ", words);

@@ -55,12 +55,15 @@ static void on_vote_row(void *arg, const struct vd_audit_row *row)
         }
     }
     key = voting_audit_key(id, id_len);
-    vd_audit_differ(self->claims.same, key,
-                    cast == NULL || !cast->is_there ? "a row, but no vote in the topic"
-                    : cast->candidate != found.candidate
-                        ? "the row is for another candidate than the vote"
-                    : cast->second != found.second ? "row and vote differ in time"
-                                                   : "row and vote come from different records");
+    if (cast == NULL || !cast->is_there) {
+        vd_audit_differ(self->claims.same, key, "a row, but no vote in the topic");
+    } else if (cast->candidate != found.candidate) {
+        vd_audit_differ(self->claims.same, key, "row for %s, vote for another", candidate);
+    } else {
+        vd_audit_differ(self->claims.same, key,
+                        cast->second != found.second ? "row and vote differ in time"
+                                                     : "row and vote come from different records");
+    }
 }
 
 /* Votes without a row have no name any more: look for them once more. */
