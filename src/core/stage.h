@@ -133,6 +133,7 @@ VD_API const char *vd_stage_node(const struct vd_stage *stage);
 /* The table, or the topic behind a port, by the port's index in the descriptor; NULL where an
  * optional port is not mapped. */
 VD_API struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table);
+VD_API const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input);
 VD_API const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output);
 
 /* Number of partitions of the topic of an input or output; 0 until the topics were found, that is

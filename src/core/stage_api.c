@@ -62,6 +62,13 @@ struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table)
     return topic == NULL ? NULL : vd_follower_table(stage->host->follower, topic->name);
 }
 
+const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input)
+{
+    const struct vd_topic_conf *topic = input_topic(stage, input);
+
+    return topic == NULL ? NULL : topic->name;
+}
+
 const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output)
 {
     const struct vd_topic_conf *topic = output_topic(stage, output);
@@ -117,7 +124,7 @@ bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition)
 {
     const struct vd_part *part = find_part(stage, partition);
 
-    return part != NULL && part->is_at_end && part->held_count == 0;
+    return part != NULL && part->stopped == NULL && part->is_at_end && part->held_count == 0;
 }
 
 struct vd_pg *vd_stage_pg(struct vd_stage *stage, const char *session_sql,

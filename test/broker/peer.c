@@ -263,6 +263,52 @@ void peer_uncommit(const char *group, const char *topic, int32_t partition)
     rd_kafka_destroy(rk);
 }
 
+/* Wait for the answer to an admin request about one topic. */
+static rd_kafka_resp_err_t wait_admin(rd_kafka_queue_t *queue)
+{
+    rd_kafka_event_t *event = rd_kafka_queue_poll(queue, WAIT_MS);
+    const rd_kafka_topic_result_t **results = NULL;
+    rd_kafka_resp_err_t code;
+    size_t count = 0;
+
+    assert(event != NULL);
+    if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_CREATETOPICS_RESULT) {
+        results =
+            rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &count);
+    } else {
+        results =
+            rd_kafka_DeleteTopics_result_topics(rd_kafka_event_DeleteTopics_result(event), &count);
+    }
+    assert(count == 1);
+    code = rd_kafka_topic_result_error(results[0]);
+    rd_kafka_event_destroy(event);
+    return code;
+}
+
+void peer_recreate(const char *topic, int partitions)
+{
+    const struct timespec pause = {.tv_nsec = 100000000L};
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, false);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteTopic_t *old = rd_kafka_DeleteTopic_new(topic);
+    rd_kafka_NewTopic_t *new = rd_kafka_NewTopic_new(topic, partitions, 1, NULL, 0);
+    rd_kafka_resp_err_t code;
+
+    rd_kafka_DeleteTopics(rk, &old, 1, NULL, queue);
+    code = wait_admin(queue);
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    do { /* its deletion takes a moment */
+        (void)nanosleep(&pause, NULL);
+        rd_kafka_CreateTopics(rk, &new, 1, NULL, queue);
+        code = wait_admin(queue);
+    } while (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+    rd_kafka_DeleteTopic_destroy(old);
+    rd_kafka_NewTopic_destroy(new);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
 void peer_flush(void)
 {
     if (producer != NULL) {

@@ -57,6 +57,9 @@ void peer_commit(const char *group, const char *topic, int32_t partition, int64_
 /* Delete it; waits until the sessions of its members are over. */
 void peer_uncommit(const char *group, const char *topic, int32_t partition);
 
+/* Delete the topic and make it anew, empty. */
+void peer_recreate(const char *topic, int partitions);
+
 /* Take a transactional.id from whoever uses it. */
 void peer_fence(const char *transactional_id);
 

@@ -245,25 +245,35 @@ static void count(struct agg_tally *tally, int64_t offset)
     agg_tally_add(tally, &vote);
 }
 
+/* Run a transaction; returns the sum of all totals in it. */
+static uint64_t commit(struct agg_tally *tally)
+{
+    uint64_t sum = 0;
+
+    agg_tally_each(tally, add_one, &sum);
+    agg_tally_fold(tally);
+    return sum;
+}
+
 TEST(what_is_void_is_forgotten_and_what_is_durable_is_kept)
 {
     struct agg_tally *tally = agg_tally_new(3);
     uint64_t sum = 0;
 
-    assert_false(agg_tally_has_moved(tally));
+    assert_false(agg_tally_is_due(tally));
     count(tally, 0);
     count(tally, 1);
-    assert_true(agg_tally_has_moved(tally));
+    assert_true(agg_tally_is_due(tally));
     agg_tally_each(tally, add_one, &sum);
     assert_int_equal(sum, 2 * AGG_GROUP_COUNT); /* one total a group, absolute */
     assert_int_equal(agg_tally_meta(tally).commits, 1);
     agg_tally_forget(tally);
-    assert_false(agg_tally_has_moved(tally));
+    assert_false(agg_tally_is_due(tally));
     assert_int_equal(agg_tally_base(tally)->votes, 0);
     assert_true(agg_tally_base(tally)->event_s == -1);
 
     count(tally, 0);
-    agg_tally_fold(tally);
+    commit(tally);
     assert_int_equal(agg_tally_base(tally)->votes, 1);
     assert_int_equal(agg_tally_base(tally)->commits, 1);
     assert_true(agg_tally_base(tally)->event_s == 1730808000);
@@ -271,9 +281,119 @@ TEST(what_is_void_is_forgotten_and_what_is_durable_is_kept)
     sum = 0;
     agg_tally_each(tally, add_one, &sum);
     assert_int_equal(sum, 0); /* nothing has changed since */
-    agg_tally_touch(tally);
+    agg_tally_free(tally);
+}
+
+TEST(a_rewrite_lasts_until_it_is_durable)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+    uint64_t sum = 0;
+
+    count(tally, 0);
+    commit(tally);
+    count(tally, 1);
+    agg_tally_each(tally, add_one, &sum); /* under way when the rewrite is asked for */
+    agg_tally_rewrite(tally);
+    agg_tally_fold(tally);
+    assert_true(agg_tally_is_rewriting(tally));
+    assert_int_equal(commit(tally), 2 * AGG_GROUP_COUNT);
+    assert_false(agg_tally_is_rewriting(tally));
+    agg_tally_rewrite(tally);
+    assert_true(agg_tally_is_due(tally)); /* without any vote */
+    sum = 0;
     agg_tally_each(tally, add_one, &sum);
-    assert_int_equal(sum, AGG_GROUP_COUNT);
+    agg_tally_forget(tally);
+    assert_true(agg_tally_is_due(tally));
+    assert_int_equal(commit(tally), sum);
+    assert_false(agg_tally_is_due(tally));
+    assert_int_equal(agg_tally_base(tally)->commits, 4);
+    agg_tally_free(tally);
+}
+
+TEST(idleness_is_due_once_and_ends_with_the_next_vote)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+
+    agg_tally_set_idle(tally);
+    assert_true(agg_tally_is_due(tally));
+    agg_tally_forget(tally); /* its transaction came to nothing */
+    assert_false(agg_tally_is_due(tally));
+    agg_tally_set_idle(tally);
+    assert_int_equal(commit(tally), 0);
+    assert_true(agg_tally_base(tally)->is_idle);
+    assert_int_equal(agg_tally_base(tally)->commits, 1);
+    assert_false(agg_tally_is_due(tally));
+    count(tally, 0);
+    assert_false(agg_tally_meta(tally).is_idle);
+    agg_tally_free(tally);
+}
+
+static void count_groups(void *arg, size_t group, const struct agg_partial_key *key,
+                         const struct agg_total *total)
+{
+    uint64_t *counts = arg;
+
+    counts[0] += total->count == 0 ? 1 : 0; /* gone */
+    counts[1] += total->count;
+    (void)group;
+    (void)key;
+}
+
+TEST(a_recount_says_nothing_until_its_end_and_then_everything)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+    struct agg_meta meta = {.next_offset = 2, .last_offset = 7, .votes = 9, .commits = 5};
+    uint64_t counts[2] = {0};
+
+    agg_tally_load_meta(tally, &meta);
+    agg_tally_load(tally, 0,
+                   &(struct agg_partial_key){.kind = AGG_TOTAL, .keys = "\0\x01x", .keys_len = 3},
+                   &(struct agg_total){.count = 9});
+    agg_tally_recount(tally);
+    assert_true(agg_tally_recount_end(tally) == 2);
+    assert_int_equal(agg_tally_check(tally, NULL), VD_OK); /* of what is counted so far */
+    for (int64_t offset = 0; offset < 2; offset++) {
+        count(tally, offset);
+        assert_false(agg_tally_is_due(tally));
+        agg_tally_forget(tally);
+        count(tally, offset);
+        agg_tally_fold(tally);
+    }
+    assert_int_equal(agg_tally_base(tally)->commits, 5);
+    agg_tally_end_recount(tally);
+    assert_true(agg_tally_recount_end(tally) == VD_NO_OFFSET);
+    assert_true(agg_tally_is_due(tally));
+    agg_tally_each(tally, count_groups, counts);
+    assert_int_equal(counts[0], 1); /* candidate "x" is not there any more: a 0 says so */
+    assert_int_equal(counts[1], 2 * AGG_GROUP_COUNT);
+    assert_int_equal(agg_tally_meta(tally).rebuilds, 1);
+    assert_int_equal(agg_tally_meta(tally).commits, 6);
+    assert_int_equal(agg_tally_meta(tally).votes, 2);
+    agg_tally_fold(tally);
+    assert_false(agg_tally_is_due(tally));
+    assert_int_equal(agg_tally_check(tally, NULL), VD_OK);
+    agg_tally_free(tally);
+}
+
+TEST(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount)
+{
+    /* Source offsets 2 and 3 were lost after they had been counted, and emitted again; their place
+     * in the topic is that of votes counted before, so the first count saw only the gap. */
+    static const struct {
+        int64_t offset, source, previous;
+    } log[] = {{0, 0, -1}, {1, 1, 0}, {4, 2, 1}, {5, 3, 2}, {6, 4, 3}};
+    struct agg_tally *tally = agg_tally_new(3);
+    struct agg_meta meta = {.next_offset = 6, .last_offset = 3, .votes = 4};
+    struct vd_record last = at(6, 0, 5, 4);
+
+    agg_tally_load_meta(tally, &meta);
+    assert_int_equal(agg_tally_step(tally, &last), AGG_STEP_GAP); /* 4 came below offset 6 */
+    agg_tally_recount(tally);
+    for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++) {
+        struct vd_record record = at(log[i].offset, 0, log[i].source, log[i].previous);
+
+        assert_int_equal(agg_tally_step(tally, &record), AGG_STEP_COUNT);
+    }
     agg_tally_free(tally);
 }
 
@@ -300,4 +420,8 @@ RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(public_records_have_the_members_of_the_reference),
           cmocka_unit_test(the_chain_of_positions_decides),
           cmocka_unit_test(what_is_void_is_forgotten_and_what_is_durable_is_kept),
+          cmocka_unit_test(a_rewrite_lasts_until_it_is_durable),
+          cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
+          cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
+          cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
           cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))

@@ -6,12 +6,12 @@
 
 #include "aggregation/audit.h"
 #include "partial.h"
+#include "rebuild.h"
 #include "vote.h"
 
-#define ECHO_MS 10000  /* our own META must have come back by then */
-#define CHECK_MS 60000 /* between two checks of the sums */
 #define PUBLISH_MAX 64 /* of one group in one round, and more where more wait */
 #define PUBLISH_ALL (SIZE_MAX / 2)
+#define DRAIN_MS 3000 /* for the last totals to come back and be published */
 
 static const struct vd_opt aggregation_opts[] = {
     VD_OPT(struct aggregation, publish_ms, .def = "100", .min = 20, .max = 5000,
@@ -19,6 +19,13 @@ static const struct vd_opt aggregation_opts[] = {
     VD_OPT(struct aggregation, results_max, .def = "200000", .min = 100, .max = 100000000,
            .help = "results of all group-bys together, about 1 KiB of memory each; with more the "
                    "stage stops"),
+    VD_OPT(struct aggregation, lateness_ms, .def = "60000", .min = 0, .max = 86400000,
+           .help = "how far the watermark stays behind the votes, in milliseconds of event time"),
+    VD_OPT(struct aggregation, idle_timeout_ms, .def = "30000", .min = 100, .max = 86400000,
+           .help = "a partition without votes for so long does not hold the watermark"),
+    VD_OPT(struct aggregation, rebuild, .def = "",
+           .help = "count anew until the rebuild number is reached: N for all partitions, or P:N "
+                   "for partition P, separated by commas; may stay when done"),
     VD_OPT_END,
 };
 
@@ -43,29 +50,55 @@ static const struct vd_port aggregation_tables[] = {
 
 /* ---- a batch ------------------------------------------------------------------------------- */
 
-static void halt_gap(struct aggregation *aggregation, const struct vd_record *record,
+/* Leave a partition alone until a person has looked at it. */
+static void stop_gap(struct aggregation *aggregation, const struct vd_record *record,
                      const struct agg_tally *tally)
 {
     const struct vd_position *position = &record->position;
-    struct agg_meta meta = agg_tally_meta(tally);
+    const struct agg_meta meta = agg_tally_meta(tally);
+    bool is_recount = agg_tally_recount_end(tally) != VD_NO_OFFSET;
+    VD_AUTO(mem)
+    char *cure = is_recount ? vd_format("they are missing in the topic; delete topic \"%s\" while "
+                                        "all nodes are stopped: all votes are emitted again",
+                                        vd_stage_input_topic(aggregation->stage, INPUT_VOTES))
+                            : vd_format("when they were emitted again, start this node with "
+                                        "\"rebuild = %d:%u\" in [stage:%s]",
+                                        record->partition, meta.rebuilds + 1,
+                                        vd_stage_name(aggregation->stage));
 
-    vd_stage_halt(aggregation->stage,
-                  "votes partition %d, offset %lld: comes from source offset %lld (generation %d), "
-                  "after %lld, but the vote counted last is from %lld (as of offset %lld, "
-                  "generation %d): votes between them are missing; they must be emitted again, or "
-                  "all counted anew",
-                  record->partition, (long long)record->offset, (long long)position->offset,
-                  position->generation, (long long)position->previous, (long long)meta.last_offset,
-                  (long long)meta.next_offset, meta.last_generation);
+    vd_stage_stop_partition(
+        aggregation->stage, record->partition,
+        "%s[%d] offset %lld: comes from source offset %lld (generation %d), after %lld, but the "
+        "vote counted last is from %lld (generation %d): votes between them are missing; %s",
+        vd_stage_input_topic(aggregation->stage, INPUT_VOTES), record->partition,
+        (long long)record->offset, (long long)position->offset, position->generation,
+        (long long)position->previous, (long long)meta.last_offset, meta.last_generation, cure);
 }
 
-static void halt_foreign(struct aggregation *aggregation, const struct vd_record *record)
+static void stop_foreign(struct aggregation *aggregation, const struct vd_record *record)
 {
-    vd_stage_halt(
-        aggregation->stage,
-        "votes partition %d, offset %lld: the vote of a voter in partition %d: both topics "
-        "must have the same number of partitions, for good",
-        record->partition, (long long)record->offset, record->position.partition);
+    vd_stage_stop_partition(
+        aggregation->stage, record->partition,
+        "%s[%d] offset %lld: the vote of a voter in partition %d: both topics must have the same "
+        "number of partitions, for good",
+        vd_stage_input_topic(aggregation->stage, INPUT_VOTES), record->partition,
+        (long long)record->offset, record->position.partition);
+}
+
+/* Once for each partition: there may be many of them. */
+static void tell_stale(struct aggregation *aggregation, const struct vd_record *record)
+{
+    struct part *part = agg_part_get(aggregation, record->partition);
+
+    vd_metric_add(aggregation->stale, 1);
+    if (!part->has_stale) {
+        part->has_stale = true;
+        vd_error(vd_stage_log(aggregation->stage),
+                 "%s[%d] offset %lld: generation %d of the voters is over; dropped, and those "
+                 "like it",
+                 vd_stage_input_topic(aggregation->stage, INPUT_VOTES), record->partition,
+                 (long long)record->offset, record->position.generation);
+    }
 }
 
 static void count_vote(struct aggregation *aggregation, struct agg_tally *tally,
@@ -74,17 +107,21 @@ static void count_vote(struct aggregation *aggregation, struct agg_tally *tally,
     const struct vd_record *record = vd_batch_record(batch, i);
     struct agg_vote vote;
     struct vd_err err;
+    int64_t event_s = 0;
 
     if (agg_vote_parse(record->value, record->value_len, &aggregation->scratch, &vote, &err) ==
         VD_OK) {
+        event_s = agg_event_cap(vote.event_s, vd_wall_ms() / 1000);
+        vd_metric_add(aggregation->future, event_s < vote.event_s ? 1 : 0);
+        vote.event_s = event_s;
         agg_tally_add(tally, &vote);
-    } else {
+    } else if (record->offset >= agg_tally_recount_end(tally)) { /* else it was set aside before */
         vd_batch_dead(batch, i, err.msg);
         vd_metric_add(aggregation->dead, 1);
     }
 }
 
-/* Count record 'i', or say why not; false if the stage was halted over it. */
+/* Count record 'i', or say why not; false if its partition was stopped over it. */
 static bool take_record(struct aggregation *aggregation, struct agg_tally *tally,
                         struct vd_batch *batch, size_t i)
 {
@@ -101,16 +138,13 @@ static bool take_record(struct aggregation *aggregation, struct agg_tally *tally
         vd_metric_add(aggregation->repeat, 1);
         return true;
     case AGG_STEP_STALE:
-        vd_metric_add(aggregation->stale, 1);
-        vd_error(vd_stage_log(aggregation->stage),
-                 "votes partition %d, offset %lld: generation %d of the voters is over; dropped",
-                 record->partition, (long long)record->offset, record->position.generation);
+        tell_stale(aggregation, record);
         return true;
     case AGG_STEP_GAP:
-        halt_gap(aggregation, record, tally);
+        stop_gap(aggregation, record, tally);
         return false;
     case AGG_STEP_FOREIGN:
-        halt_foreign(aggregation, record);
+        stop_foreign(aggregation, record);
         return false;
     }
     return false;
@@ -120,6 +154,7 @@ struct emission {
     struct aggregation *aggregation;
     struct vd_batch *batch;
     size_t source;
+    int32_t partition;
 };
 
 static void emit(const struct emission *emission)
@@ -129,7 +164,7 @@ static void emit(const struct emission *emission)
                                .key_len = aggregation->key.len,
                                .value = aggregation->value.data,
                                .value_len = aggregation->value.len,
-                               .partition = VD_SAME};
+                               .partition = emission->partition};
 
     vd_batch_emit(emission->batch, PORT_PARTIALS, emission->source, &msg);
 }
@@ -148,49 +183,36 @@ static void emit_total(void *arg, size_t group, const struct agg_partial_key *ke
     emit(emission);
 }
 
-/* Put what a partition's records have changed into the transaction; 'last' is the last of them. */
-static void emit_part(struct aggregation *aggregation, struct vd_batch *batch,
-                      struct agg_tally *tally, size_t last)
+/* Put what has changed in a partition into the transaction. */
+static void emit_part(struct aggregation *aggregation, struct vd_batch *batch, int32_t partition)
 {
-    struct emission emission = {.aggregation = aggregation, .batch = batch, .source = last};
-    const struct agg_partial_key key = {.kind = AGG_META,
-                                        .partition = vd_batch_record(batch, last)->partition};
-    struct agg_meta meta = agg_tally_meta(tally);
+    struct part *part = &aggregation->parts[partition];
+    struct emission emission = {
+        .aggregation = aggregation, .batch = batch, .source = part->source, .partition = partition};
+    const struct agg_partial_key key = {.kind = AGG_META, .partition = partition};
+    struct agg_meta meta = agg_tally_meta(part->tally);
 
-    if (!agg_tally_has_moved(tally)) {
-        return;
-    }
-    agg_tally_each(tally, emit_total, &emission);
+    agg_tally_each(part->tally, emit_total, &emission);
+    meta.watermark_s = agg_watermark_get(
+        aggregation->watermark, vd_stage_input_partitions(aggregation->stage, INPUT_VOTES));
     vd_buf_clear(&aggregation->key);
     vd_buf_clear(&aggregation->value);
     agg_partial_key_format(&key, &aggregation->key);
     agg_meta_format(&meta, &aggregation->value);
     emit(&emission);
-    if (aggregation->touched_count == aggregation->touched_cap) {
-        aggregation->touched_cap = 2 * aggregation->touched_cap + 8;
-        aggregation->touched =
-            vd_realloc(aggregation->touched, aggregation->touched_cap * sizeof(int32_t));
-    }
-    aggregation->touched[aggregation->touched_count++] = key.partition;
 }
 
-/* All records, partition by partition; false if the stage was halted. */
-static bool take_batch(struct aggregation *aggregation, struct vd_batch *batch)
+/* Everything that is due, also of partitions that no record came from. */
+static void emit_due(struct aggregation *aggregation, struct vd_batch *batch)
 {
-    size_t count = vd_batch_count(batch);
+    for (size_t i = 0; i < aggregation->part_count; i++) {
+        struct part *part = &aggregation->parts[i];
 
-    for (size_t i = 0; i < count; i++) {
-        int32_t partition = vd_batch_record(batch, i)->partition;
-        struct agg_tally *tally = agg_part_get(aggregation, partition)->tally;
-
-        if (!take_record(aggregation, tally, batch, i)) {
-            return false;
+        if (part->tally != NULL && agg_tally_is_due(part->tally)) {
+            emit_part(aggregation, batch, (int32_t)i);
         }
-        if (i + 1 == count || vd_batch_record(batch, i + 1)->partition != partition) {
-            emit_part(aggregation, batch, tally, i);
-        }
+        part->source = VD_NO_SOURCE;
     }
-    return true;
 }
 
 static void forget(struct aggregation *aggregation)
@@ -200,21 +222,27 @@ static void forget(struct aggregation *aggregation)
             agg_tally_forget(aggregation->parts[i].tally);
         }
     }
-    aggregation->touched_count = 0;
     aggregation->answered = NULL;
 }
 
 static void aggregation_batch(struct vd_stage *stage, void *state, struct vd_batch *batch)
 {
     struct aggregation *aggregation = state;
-    const struct vd_err halted = {VD_FAILED, "the stage was halted"};
+    const struct vd_err again = {VD_AGAIN, "a partition was stopped"};
 
-    (void)stage;
-    if (!take_batch(aggregation, batch)) {
-        forget(aggregation);
-        vd_batch_fail(batch, &halted);
-        return;
+    for (size_t i = 0; i < vd_batch_count(batch); i++) {
+        struct part *part = agg_part_get(aggregation, vd_batch_record(batch, i)->partition);
+
+        if (!take_record(aggregation, part->tally, batch, i)) {
+            agg_tally_free(vd_take(part->tally));
+            forget(aggregation);
+            vd_batch_fail(batch, &again); /* the others come again at once */
+            return;
+        }
+        part->source = i;
+        part->active_ms = vd_loop_now_ms(vd_stage_loop(stage));
     }
+    emit_due(aggregation, batch);
     aggregation->answered = batch;
     vd_batch_done(batch);
 }
@@ -226,15 +254,23 @@ static void aggregation_committed(struct vd_stage *stage, void *state, struct vd
     if (batch != aggregation->answered) {
         return; /* nothing but dead letters, which the engine made */
     }
-    for (size_t i = 0; i < aggregation->touched_count; i++) {
-        struct part *part = agg_part_get(aggregation, aggregation->touched[i]);
-        uint64_t before = agg_tally_base(part->tally)->votes;
+    for (size_t i = 0; i < aggregation->part_count; i++) {
+        struct part *part = &aggregation->parts[i];
+        struct agg_meta before;
 
+        if (part->tally == NULL) {
+            continue;
+        }
+        before = *agg_tally_base(part->tally);
         agg_tally_fold(part->tally);
-        part->committed_ms = vd_loop_now_ms(vd_stage_loop(stage));
-        vd_metric_add(aggregation->votes, (int64_t)(agg_tally_base(part->tally)->votes - before));
+        if (agg_tally_recount_end(part->tally) == VD_NO_OFFSET) {
+            vd_metric_add(aggregation->votes,
+                          (int64_t)(agg_tally_base(part->tally)->votes - before.votes));
+        }
+        if (part->echoed >= before.commits) {
+            part->echoed_ms = vd_loop_now_ms(vd_stage_loop(stage));
+        }
     }
-    aggregation->touched_count = 0;
     aggregation->answered = NULL;
 }
 
@@ -263,88 +299,80 @@ static enum agg_publish publish_one(void *arg, size_t group, const char *key, si
     msg.value = aggregation->value.data;
     msg.value_len = aggregation->value.len;
     if (vd_stage_publish(stage, PORT_FIRST_GROUP + group, &msg, &err) != VD_OK) {
+        aggregation->is_full = true;
         return AGG_FULL; /* the next round tries again */
     }
     vd_metric_add(aggregation->published, 1);
     return AGG_PUBLISHED;
 }
 
-/* Our own META must come back: else what was committed does not reach those who follow the table.
- */
-static void check_echo(struct aggregation *aggregation, int32_t partition, int64_t now_ms)
-{
-    struct part *part = &aggregation->parts[partition];
-    uint64_t commits = agg_tally_base(part->tally)->commits;
-
-    if (part->echoed >= commits) {
-        part->is_overdue = false;
-    } else if (!part->is_overdue && now_ms - part->committed_ms > ECHO_MS) {
-        part->is_overdue = true;
-        vd_metric_add(aggregation->lost_echo, 1);
-        vd_error(vd_stage_log(aggregation->stage),
-                 "partition %d: commit %llu was reported as done, but the partials still stand at "
-                 "%llu; all totals are written again with the next votes",
-                 partition, (unsigned long long)commits, (unsigned long long)part->echoed);
-        agg_tally_touch(part->tally);
-    }
-}
-
-static void check_parts(struct aggregation *aggregation, int64_t now_ms)
-{
-    bool is_time = now_ms - aggregation->checked_ms >= CHECK_MS;
-
-    for (size_t i = 0; i < aggregation->part_count; i++) {
-        if (aggregation->parts[i].tally == NULL || !vd_stage_owns(aggregation->stage, (int32_t)i)) {
-            continue;
-        }
-        check_echo(aggregation, (int32_t)i, now_ms);
-        if (is_time) {
-            (void)agg_takeover_check(aggregation,
-                                     aggregation->parts[i].tally); /* halts the stage itself */
-        }
-    }
-    if (is_time) {
-        aggregation->checked_ms = now_ms;
-    }
-}
-
-/* One round over all groups, with at most 'max' results of each. */
-static void publish_round(struct aggregation *aggregation, size_t max)
+/* One round over all groups, with at most 'max' results of each.
+ * Returns: the number published. */
+static size_t publish_round(struct aggregation *aggregation, size_t max)
 {
     struct vd_stage *stage = aggregation->stage;
     struct agg_round round = {.now_ms = vd_loop_now_ms(vd_stage_loop(stage)),
                               .max = max,
                               .publish = publish_one,
                               .arg = aggregation};
+    size_t published = 0;
 
-    if (!vd_table_is_current(vd_stage_table(stage, PORT_PARTIALS))) {
-        return;
-    }
-    check_parts(aggregation, round.now_ms);
+    aggregation->is_full = false;
     for (size_t group = 0; group < AGG_GROUP_COUNT; group++) {
         struct vd_table *shown = vd_stage_table(stage, PORT_FIRST_GROUP + group);
 
         round.is_read_back = shown != NULL;
         if (vd_stage_output_topic(stage, PORT_FIRST_GROUP + group) != NULL &&
             (shown == NULL || vd_table_is_current(shown))) {
-            (void)agg_merge_publish(aggregation->merge, group, &round);
+            published += agg_merge_publish(aggregation->merge, group, &round);
         }
+    }
+    return published;
+}
+
+/* The last round is the one that finds nothing to say after all that was counted came back. Nobody
+ * may come for a while, so it is worth a moment; not more: the next start publishes the rest. */
+static void try_release(struct aggregation *aggregation, size_t published)
+{
+    bool is_late = vd_loop_now_ms(vd_stage_loop(aggregation->stage)) > aggregation->drained_ms;
+
+    if (is_late) {
+        vd_info(vd_stage_log(aggregation->stage),
+                "the last totals did not come back in time; the next start publishes them");
+    }
+    if (is_late ||
+        (published == 0 && !aggregation->is_full && agg_upkeep_is_settled(aggregation))) {
+        aggregation->drained_ms = 0;
+        vd_stage_release(aggregation->stage);
     }
 }
 
 static void on_publish(void *arg)
 {
     struct aggregation *aggregation = arg;
+    struct vd_table *partials = vd_stage_table(aggregation->stage, PORT_PARTIALS);
+    bool is_draining = aggregation->drained_ms != 0;
+    size_t published = 0;
 
     vd_timer_start(aggregation->publish, aggregation->publish_ms);
-    publish_round(aggregation, PUBLISH_MAX);
+    if (vd_table_is_current(partials)) {
+        agg_upkeep(aggregation);
+        published = publish_round(aggregation, is_draining ? PUBLISH_ALL : PUBLISH_MAX);
+    }
+    if (is_draining) {
+        try_release(aggregation, published);
+    }
 }
 
-/* Say all that is known before we go: nobody may come for a while. */
 static void aggregation_drain(struct vd_stage *stage, void *state)
 {
-    (void)stage;
-    publish_round(state, PUBLISH_ALL);
+    struct aggregation *aggregation = state;
+
+    if (vd_table_is_current(vd_stage_table(stage, PORT_PARTIALS))) {
+        aggregation->drained_ms = vd_loop_now_ms(vd_stage_loop(stage)) + DRAIN_MS;
+        vd_stage_hold(stage);
+        vd_timer_start(aggregation->publish, 0);
+    }
 }
 
 static void on_shown(void *arg, const struct vd_record *record)
@@ -374,13 +402,32 @@ static void open_metrics(struct aggregation *aggregation, struct vd_stage *stage
         vd_stage_metric(stage, VD_COUNTER, "votes_dropped_total", "reason=\"repeat\"", dropped);
     aggregation->stale =
         vd_stage_metric(stage, VD_COUNTER, "votes_dropped_total", "reason=\"generation\"", dropped);
+    aggregation->future =
+        vd_stage_metric(stage, VD_COUNTER, "votes_future_total", NULL,
+                        "votes counted whose time is more than a minute ahead of the clock");
+    aggregation->recounts = vd_stage_metric(stage, VD_COUNTER, "recounts_total", NULL,
+                                            "partitions whose counting was begun anew");
+    aggregation->watermark_s =
+        vd_stage_metric(stage, VD_GAUGE, "watermark_seconds", NULL,
+                        "event time that all partitions have reached, since 1970; -1: none yet");
+    aggregation->watermark_lag_s = vd_stage_metric(stage, VD_GAUGE, "watermark_lag_seconds", NULL,
+                                                   "how far the watermark is behind the clock");
     aggregation->published =
         vd_stage_metric(stage, VD_COUNTER, "results_published_total", NULL, "public results sent");
     aggregation->ignored = vd_stage_metric(stage, VD_COUNTER, "partials_ignored_total", NULL,
                                            "records of the partials that are none of ours");
     aggregation->lost_echo =
         vd_stage_metric(stage, VD_COUNTER, "partials_overdue_total", NULL,
-                        "commits whose partials did not come back within 10 s");
+                        "commits whose partials did not come back; all were written again");
+}
+
+static enum vd_status aggregation_check(struct vd_stage *stage, void *state, struct vd_err *err)
+{
+    const struct aggregation *aggregation = state;
+    uint32_t wanted = 0;
+
+    (void)stage;
+    return agg_rebuild_wanted(aggregation->rebuild, 0, &wanted, err);
 }
 
 static enum vd_status aggregation_start(struct vd_stage *stage, void *state, struct vd_err *err)
@@ -390,6 +437,7 @@ static enum vd_status aggregation_start(struct vd_stage *stage, void *state, str
     (void)err; /* nothing here can fail */
     aggregation->stage = stage;
     aggregation->merge = agg_merge_new(vd_stage_output_generation(stage, PORT_PARTIALS));
+    aggregation->watermark = agg_watermark_new(aggregation->lateness_ms / 1000);
     aggregation->checked_ms = vd_loop_now_ms(vd_stage_loop(stage));
     open_metrics(aggregation, stage);
     agg_takeover_watch(aggregation);
@@ -417,7 +465,7 @@ static void aggregation_stop(struct vd_stage *stage, void *state)
         agg_tally_free(aggregation->parts[i].tally);
     }
     free(aggregation->parts);
-    free(aggregation->touched);
+    agg_watermark_free(aggregation->watermark);
     agg_merge_free(aggregation->merge);
     vd_buf_fini(&aggregation->scratch);
     vd_buf_fini(&aggregation->key);
@@ -434,6 +482,7 @@ static const struct vd_stage_desc aggregation_desc = {
     .outputs = aggregation_outputs,
     .tables = aggregation_tables,
     .flags = VD_STAGE_SERIAL,
+    .check = aggregation_check,
     .start = aggregation_start,
     .assign = agg_takeover_assign,
     .batch = aggregation_batch,

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "partial.h"
+#include "rebuild.h"
 
 struct part *agg_part_get(struct aggregation *aggregation, int32_t partition)
 {
@@ -109,6 +110,19 @@ void agg_takeover_check_results(struct aggregation *aggregation)
     }
 }
 
+/* Ours come one by one; were it another's, there would be nothing to compare it with. */
+static void take_echo(struct aggregation *aggregation, int32_t partition, uint64_t commits)
+{
+    struct part *part = agg_part_get(aggregation, partition);
+
+    if (part->tally != NULL && commits > part->highest + 1) {
+        part->lost = part->highest + 1;
+    }
+    part->highest = commits > part->highest ? commits : part->highest;
+    part->echoed = commits;
+    part->echoed_ms = vd_loop_now_ms(vd_stage_loop(aggregation->stage));
+}
+
 static void on_partial(void *arg, const struct vd_record *record)
 {
     struct aggregation *aggregation = arg;
@@ -119,7 +133,8 @@ static void on_partial(void *arg, const struct vd_record *record)
         ignore(aggregation, record, &err);
     } else if (partial.key.kind == AGG_META) {
         agg_merge_set_rebuilds(aggregation->merge, record->partition, partial.meta.rebuilds);
-        agg_part_get(aggregation, record->partition)->echoed = partial.meta.commits;
+        take_echo(aggregation, record->partition, partial.meta.commits);
+        agg_watermark_put(aggregation->watermark, record->partition, &partial.meta);
     } else {
         agg_merge_put(aggregation->merge, partial.group, &partial.key, &partial.total);
         agg_takeover_check_results(aggregation);
@@ -150,50 +165,71 @@ static struct agg_tally *load(struct aggregation *aggregation, int32_t partition
     return tally;
 }
 
-bool agg_takeover_check(struct aggregation *aggregation, const struct agg_tally *tally)
+/* Count the partition anew if its sums do not fit (6.6) or the option says so. */
+static void check_counts(struct aggregation *aggregation, struct agg_tally *tally,
+                         int32_t partition)
 {
-    const char *topic = vd_stage_output_topic(aggregation->stage, PORT_PARTIALS);
+    struct vd_log *log = vd_stage_log(aggregation->stage);
+    const struct agg_meta *meta = agg_tally_base(tally);
     struct vd_err err = {0};
+    uint32_t wanted = 0;
 
-    if (agg_tally_check(tally, &err) == VD_OK) {
-        return true;
+    if (agg_tally_check(tally, &err) != VD_OK) {
+        vd_error(log,
+                 "%s: %s: records were lost or changed, or the group-by is new; counting it anew",
+                 vd_stage_output_topic(aggregation->stage, PORT_PARTIALS), err.msg);
+    } else {
+        (void)!agg_rebuild_wanted(aggregation->rebuild, partition, &wanted, NULL); /* checked */
+        if (wanted <= meta->rebuilds) {
+            return;
+        }
+        vd_info(log, "partition %d: counting all votes anew, %llu counted before", partition,
+                (unsigned long long)meta->votes);
     }
-    vd_stage_halt(
-        aggregation->stage,
-        "%s: %s: records were lost or changed, or the group-by is new. To count all votes "
-        "anew: stop every node, delete topic \"%s\", raise its generation, start again",
-        topic, err.msg, topic);
-    return false;
+    agg_tally_recount(tally);
+    vd_metric_add(aggregation->recounts, 1);
+}
+
+/* Load what was counted, and say where to count on. */
+static int64_t take_over(struct aggregation *aggregation, int32_t partition, int64_t committed)
+{
+    struct part *part = agg_part_get(aggregation, partition);
+    const struct agg_meta *meta = NULL;
+    int64_t start = VD_NO_OFFSET;
+
+    agg_tally_free(part->tally);
+    part->tally = load(aggregation, partition);
+    meta = agg_tally_base(part->tally);
+    part->echoed = meta->commits;
+    part->highest = meta->commits;
+    part->lost = 0;
+    part->active_ms = vd_loop_now_ms(vd_stage_loop(aggregation->stage));
+    check_counts(aggregation, part->tally, partition);
+    if (agg_tally_recount_end(part->tally) != VD_NO_OFFSET) {
+        return 0; /* not "the beginning": what is gone from there must not be left out */
+    }
+    start = meta->commits > 0 ? meta->next_offset : VD_NO_OFFSET;
+    if (committed != start) {
+        vd_info(vd_stage_log(aggregation->stage),
+                "partition %d: the partials stand at offset %lld, the group at %lld; counting on "
+                "from the partials",
+                partition, (long long)start, (long long)committed);
+    }
+    return start;
 }
 
 static void answer(struct question *question)
 {
     struct aggregation *aggregation = question->aggregation;
-    struct vd_assign *assign = question->assign;
+    struct vd_assign *assign = vd_take(question->assign);
     int32_t partition = vd_assign_partition(assign);
-    struct part *part = agg_part_get(aggregation, partition);
-    int64_t committed = vd_assign_committed(assign);
     int64_t start = VD_NO_OFFSET;
-    const struct agg_meta *meta = NULL;
 
-    if (part->asked == question->number) { /* else it was revoked, and asked again */
-        agg_tally_free(part->tally);
-        part->tally = load(aggregation, partition);
-        part->is_overdue = false;
-        if (!agg_takeover_check(aggregation, part->tally)) {
-            return; /* nothing is read any more */
-        }
-        meta = agg_tally_base(part->tally);
-        start = meta->commits > 0 ? meta->next_offset : VD_NO_OFFSET;
-        if (committed != start) {
-            vd_info(vd_stage_log(aggregation->stage),
-                    "partition %d: the partials stand at offset %lld, the group at %lld; counting "
-                    "on from the partials",
-                    partition, (long long)start, (long long)committed);
-        }
-        part->echoed = meta->commits;
+    /* Else it was revoked: the table may stand in the middle of what its new owner writes. */
+    if (vd_assign_is_current(assign) &&
+        agg_part_get(aggregation, partition)->asked == question->number) {
+        start = take_over(aggregation, partition, vd_assign_committed(assign));
     }
-    question->assign = NULL;
     vd_assign_start(assign, start, VD_NO_OFFSET);
 }
 
@@ -213,9 +249,7 @@ static void on_synced(void *arg)
     struct question *question = arg;
 
     answer(question);
-    if (question->assign == NULL) {
-        drop_question(question);
-    }
+    drop_question(question);
 }
 
 void agg_takeover_assign(struct vd_stage *stage, void *state, struct vd_assign *assign)

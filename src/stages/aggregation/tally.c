@@ -24,6 +24,10 @@ struct agg_tally {
     struct entry *all;
     struct entry *changed, **changed_end;
     struct agg_meta base, now;
+    bool is_rewriting;   /* every total is due */
+    bool is_emitted;     /* META and what changed is in the transaction under way ... */
+    bool is_all_emitted; /* ... and all else */
+    int64_t recount_end; /* VD_NO_OFFSET: none is under way */
     struct vd_buf scratch;
 };
 
@@ -37,6 +41,7 @@ struct agg_tally *agg_tally_new(int32_t partition)
     tally->base.event_s = -1;
     tally->base.watermark_s = -1;
     tally->now = tally->base;
+    tally->recount_end = VD_NO_OFFSET;
     return tally;
 }
 
@@ -167,6 +172,7 @@ enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *re
         return step;
     }
     tally->now.next_offset = record->offset + 1;
+    tally->now.is_idle = false;
     if (record->has_position && step == AGG_STEP_COUNT) {
         tally->now.last_generation = record->position.generation;
         tally->now.last_offset = record->position.offset;
@@ -197,13 +203,27 @@ void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote)
     }
 }
 
-bool agg_tally_has_moved(const struct agg_tally *tally)
+void agg_tally_set_idle(struct agg_tally *tally)
 {
-    return tally->now.next_offset != tally->base.next_offset;
+    tally->now.is_idle = true;
+}
+
+bool agg_tally_is_due(const struct agg_tally *tally)
+{
+    return tally->recount_end == VD_NO_OFFSET &&
+           (tally->is_rewriting || tally->now.next_offset != tally->base.next_offset ||
+            tally->now.is_idle != tally->base.is_idle);
 }
 
 void agg_tally_each(struct agg_tally *tally, agg_tally_fn *on_total, void *arg)
 {
+    if (tally->is_rewriting) {
+        for (struct entry *entry = tally->all; entry != NULL; entry = entry->next) {
+            mark(tally, entry);
+        }
+    }
+    tally->is_emitted = true;
+    tally->is_all_emitted = tally->is_rewriting;
     for (const struct entry *entry = tally->changed; entry != NULL; entry = entry->next_changed) {
         const char *dimension = agg_groups[entry->group].name;
 
@@ -238,13 +258,16 @@ static void settle(struct agg_tally *tally, bool is_durable)
     }
     tally->changed = NULL;
     tally->changed_end = &tally->changed;
+    tally->is_emitted = false;
+    tally->is_all_emitted = false;
 }
 
 void agg_tally_fold(struct agg_tally *tally)
 {
+    tally->now.commits += tally->is_emitted ? 1 : 0; /* a recount emits nothing */
+    tally->is_rewriting = tally->is_rewriting && !tally->is_all_emitted;
     settle(tally, true);
-    tally->base = agg_tally_meta(tally);
-    tally->now = tally->base;
+    tally->base = tally->now;
 }
 
 void agg_tally_forget(struct agg_tally *tally)
@@ -253,14 +276,45 @@ void agg_tally_forget(struct agg_tally *tally)
     tally->now = tally->base;
 }
 
-void agg_tally_touch(struct agg_tally *tally)
+void agg_tally_rewrite(struct agg_tally *tally)
 {
-    for (struct entry *entry = tally->all; entry != NULL; entry = entry->next) {
-        mark(tally, entry);
-    }
+    tally->is_rewriting = true;
+}
+
+bool agg_tally_is_rewriting(const struct agg_tally *tally)
+{
+    return tally->is_rewriting;
 }
 
 const struct agg_meta *agg_tally_base(const struct agg_tally *tally)
 {
     return &tally->base;
+}
+
+void agg_tally_recount(struct agg_tally *tally)
+{
+    const struct agg_meta empty = {.last_offset = VD_NO_OFFSET,
+                                   .event_s = -1,
+                                   .watermark_s = tally->base.watermark_s,
+                                   .commits = tally->base.commits,
+                                   .rebuilds = tally->base.rebuilds + 1};
+
+    agg_tally_forget(tally);
+    for (struct entry *entry = tally->all; entry != NULL; entry = entry->next) {
+        entry->base = 0;
+    }
+    tally->recount_end = tally->base.next_offset;
+    tally->base = empty;
+    tally->now = empty;
+}
+
+int64_t agg_tally_recount_end(const struct agg_tally *tally)
+{
+    return tally->recount_end;
+}
+
+void agg_tally_end_recount(struct agg_tally *tally)
+{
+    tally->recount_end = VD_NO_OFFSET;
+    tally->is_rewriting = true;
 }

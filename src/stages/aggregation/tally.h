@@ -42,11 +42,15 @@ enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *re
 /* Count a vote in every group. */
 void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote);
 
-/* True if something has moved since the last fold. */
-bool agg_tally_has_moved(const struct agg_tally *tally);
+/* Nothing has come for long: the partition leaves the watermark, until its next vote. */
+void agg_tally_set_idle(struct agg_tally *tally);
 
-/* Every total that changed since the last fold, in the order of their first change; then META, with
- * the commit number of the transaction that is to hold them. */
+/* True if there is something to write: it has moved since the last fold, has become idle or is to
+ * be rewritten; never in a recount. */
+bool agg_tally_is_due(const struct agg_tally *tally);
+
+/* Every total that changed since the last fold, in the order of their first change (all of them in
+ * a rewrite); then META, with the commit number of the transaction that is to hold them. */
 typedef void agg_tally_fn(void *arg, size_t group, const struct agg_partial_key *key,
                           const struct agg_total *total);
 void agg_tally_each(struct agg_tally *tally, agg_tally_fn *on_total, void *arg);
@@ -56,10 +60,23 @@ struct agg_meta agg_tally_meta(const struct agg_tally *tally);
 void agg_tally_fold(struct agg_tally *tally);
 void agg_tally_forget(struct agg_tally *tally);
 
-/* Write every total again with the next transaction. */
-void agg_tally_touch(struct agg_tally *tally);
+/* Write every total again, until it is durable. */
+void agg_tally_rewrite(struct agg_tally *tally);
+bool agg_tally_is_rewriting(const struct agg_tally *tally);
 
-/* What is committed. */
+/* What is committed; in a recount, what is counted so far. */
 const struct agg_meta *agg_tally_base(const struct agg_tally *tally);
+
+/* ---- recount -------------------------------------------------------------------------------- */
+
+/* Forget all counts and begin at offset 0, under the next rebuild number. Nothing is due until the
+ * end: what is published stays as it was, and a crash in the middle has changed nothing. */
+void agg_tally_recount(struct agg_tally *tally);
+
+/* The offset up to which all was counted before; VD_NO_OFFSET: no recount is under way. */
+int64_t agg_tally_recount_end(const struct agg_tally *tally);
+
+/* It has come that far, or all there is was read: write every total, those that are gone as 0. */
+void agg_tally_end_recount(struct agg_tally *tally);
 
 #endif
