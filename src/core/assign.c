@@ -255,10 +255,21 @@ static void fill_question(struct vd_assign *question, const struct vd_txn_job *j
     question->extent = job->extents[i];
     question->note.last = VD_NO_OFFSET;
     question->read_at = VD_NO_OFFSET;
-    if (at->metadata_size > 0 &&
-        vd_commit_note_parse(at->metadata, at->metadata_size, &question->note, &err) != VD_OK) {
+    if (at->metadata_size == 0) {
+        return;
+    }
+    switch (vd_commit_note_parse(at->metadata, at->metadata_size, &question->note, &err)) {
+    case VD_OK:
+        break;
+    case VD_FAILED:
+        (void)vd_fail(&question->extent.err, VD_FAILED,
+                      "%s[%d]: offset %lld: %s: run the same version on all nodes", at->topic,
+                      at->partition, (long long)at->offset, err.msg);
+        break;
+    default:
         vd_warn(stage->log, "%s[%d]: offset %lld was committed by another program: %s", at->topic,
                 at->partition, (long long)at->offset, err.msg);
+        break;
     }
 }
 

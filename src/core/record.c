@@ -107,6 +107,20 @@ static size_t parse_offset(const char *text, size_t len, int64_t *offset)
     return i;
 }
 
+/* Length of the "vdN" of a later version, or 0. */
+static size_t newer_note(const char *text, size_t len)
+{
+    size_t i = 2;
+
+    if (len < 4 || memcmp(text, "vd", 2) != 0 || text[2] == '0') {
+        return 0;
+    }
+    while (i < len && i < 8 && text[i] >= '0' && text[i] <= '9') {
+        i++;
+    }
+    return i < len && text[i] == ' ' && (i > 3 || (i == 3 && text[2] > '1')) ? i : 0;
+}
+
 enum vd_status vd_commit_note_parse(const char *text, size_t len, struct vd_commit_note *note,
                                     struct vd_err *err)
 {
@@ -117,6 +131,10 @@ enum vd_status vd_commit_note_parse(const char *text, size_t len, struct vd_comm
     const char *tag;
     size_t tag_len;
 
+    if (newer_note(text, len) > 0) {
+        return vd_fail(err, VD_FAILED, "offset metadata: \"%.*s\" is newer than \"vd1\"",
+                       (int)newer_note(text, len), text);
+    }
     if (len < head || memcmp(text, NOTE_HEAD, head) != 0) {
         return vd_fail(err, VD_INVALID, "offset metadata: must begin with \"%s\"", NOTE_HEAD);
     }

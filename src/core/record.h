@@ -52,7 +52,7 @@ struct vd_commit_note {
 };
 #define VD_COMMIT_NOTE_BYTES 80
 void vd_commit_note_format(const struct vd_commit_note *note, char text[VD_COMMIT_NOTE_BYTES]);
-/* Fails: VD_INVALID if the text is not ours. */
+/* Fails: VD_INVALID if the text is not ours, VD_FAILED if a newer votingd wrote it. */
 enum vd_status vd_commit_note_parse(const char *text, size_t len, struct vd_commit_note *note,
                                     struct vd_err *err) VD_MUST_CHECK;
 

@@ -290,6 +290,42 @@ TEST(a_gap_stops_its_partition_and_a_recount_mends_it)
     close_count(&count);
 }
 
+TEST(a_recount_needs_the_whole_topic_and_says_so)
+{
+    struct count count;
+
+    open_count(&count, "whole");
+    start(&count, NULL, NULL);
+    wait_ready(&count);
+    send_votes(&count, 40);
+    wait_published(&count, 40);
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+
+    peer_recreate(count.votes, PARTITIONS);
+    memset(count.next, 0, sizeof(count.next));
+    send_votes(&count, 20);
+    start(&count, NULL, NULL);
+    wait_trouble(&count, "[0]: was counted up to offset 10, but goes from 0 to 5: it was truncated "
+                         "or recreated; when its votes were emitted again, start this node with "
+                         "\\\"rebuild = 0:1\\\" in [stage:aggregation]");
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+    send_votes(&count, 40);
+    start(&count, "rebuild=1", NULL);
+    wait_published(&count, 60);
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+
+    peer_delete_before(count.votes, 2, 1);
+    start(&count, "rebuild=2:2", NULL);
+    wait_trouble(&count,
+                 "[2]: cannot be counted anew: it begins at offset 1, the votes before that "
+                 "are gone; bring them back, and keep retention_ms = -1");
+    send_vote(&count, 1, 0);
+    peer_flush();
+    wait_published(&count, 61); /* nothing that was counted is lost */
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+    close_count(&count);
+}
+
 /* What the public ever saw of a key only rose. */
 static void check_public_history(struct count *count, int64_t sequence_min)
 {
@@ -483,6 +519,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(totals_and_watermark_outlive_a_kill),
         cmocka_unit_test(a_partition_without_votes_leaves_the_watermark_and_says_so_once),
         cmocka_unit_test(a_gap_stops_its_partition_and_a_recount_mends_it),
+        cmocka_unit_test(a_recount_needs_the_whole_topic_and_says_so),
         cmocka_unit_test(
             a_recount_killed_in_the_middle_counts_once_and_shows_nothing_before_its_end),
         cmocka_unit_test(partials_that_were_written_over_are_written_again),

@@ -175,6 +175,22 @@ TEST(a_header_of_a_newer_version_stops_its_partition_alone)
     assert_string_equal(run.reason, wanted);
 }
 
+TEST(a_commit_note_of_a_newer_version_stops_its_partition_alone)
+{
+    VD_AUTO(mem) char *application = make_input();
+    VD_AUTO(mem) char *in = vd_format("%s-in", application);
+    VD_AUTO(mem) char *group = vd_format("%s.probe", application);
+    VD_AUTO(mem)
+    char *wanted = vd_format("%s[2]: offset 50: offset metadata: \"vd2\" is newer than \"vd1\": "
+                             "run the same version on all nodes",
+                             in);
+
+    peer_commit(group, in, 2, 50, "vd2 from the future");
+    run_stopping(application, is_stopped_and_done, 300);
+    assert_string_equal(run.reason, wanted);
+    assert_int_equal(probe.committed, 300);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -182,6 +198,7 @@ int main(void)
         cmocka_unit_test(a_batch_answered_done_after_a_stop_does_not_count),
         cmocka_unit_test(a_partition_stopped_at_its_assignment_is_ours_and_not_read),
         cmocka_unit_test(a_header_of_a_newer_version_stops_its_partition_alone),
+        cmocka_unit_test(a_commit_note_of_a_newer_version_stops_its_partition_alone),
     };
 
     if (peer_brokers() == NULL) {

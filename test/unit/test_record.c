@@ -165,7 +165,10 @@ TEST(metadata_that_is_not_ours_is_invalid)
         const char *text, *msg;
     } wrong[] = {
         {"", "offset metadata: must begin with \"vd1 last=\""},
-        {"vd2 last=1 ballot=a", "offset metadata: must begin with \"vd1 last=\""},
+        {"vd0 last=1 ballot=a", "offset metadata: must begin with \"vd1 last=\""},
+        {"vd2", "offset metadata: must begin with \"vd1 last=\""},
+        {"vdx last=1 ballot=a", "offset metadata: must begin with \"vd1 last=\""},
+        {"vd123456789 last=1", "offset metadata: must begin with \"vd1 last=\""},
         {"vd1 last=", "offset metadata: expected an offset and \" ballot=\""},
         {"vd1 last= ballot=a", "offset metadata: expected an offset and \" ballot=\""},
         {"vd1 last=-2 ballot=a", "offset metadata: expected an offset and \" ballot=\""},
@@ -193,6 +196,19 @@ TEST(metadata_that_is_not_ours_is_invalid)
         assert_string_equal(err.msg, wrong[i].msg);
         assert_int_equal(out.last, 42);
     }
+}
+
+TEST(a_note_of_a_newer_version_is_told_apart_from_one_that_is_not_ours)
+{
+    static const char *const newer[] = {"vd2 last=1 ballot=a", "vd9 ", "vd10 something else"};
+    struct vd_commit_note out = {.last = 42};
+    struct vd_err err = {0};
+
+    for (size_t i = 0; i < sizeof(newer) / sizeof(newer[0]); i++) {
+        assert_int_equal(vd_commit_note_parse(newer[i], strlen(newer[i]), &out, &err), VD_FAILED);
+        assert_int_equal(out.last, 42);
+    }
+    assert_string_equal(err.msg, "offset metadata: \"vd10\" is newer than \"vd1\"");
 }
 
 TEST(a_note_is_read_up_to_its_length_only)
@@ -224,5 +240,6 @@ RUN_TESTS(cmocka_unit_test(a_position_has_the_bytes_that_the_protocol_names),
           cmocka_unit_test(a_note_has_the_words_that_the_protocol_names),
           cmocka_unit_test(every_note_comes_back_as_it_was),
           cmocka_unit_test(metadata_that_is_not_ours_is_invalid),
+          cmocka_unit_test(a_note_of_a_newer_version_is_told_apart_from_one_that_is_not_ours),
           cmocka_unit_test(a_note_is_read_up_to_its_length_only),
           cmocka_unit_test(the_largest_offset_is_a_note))

@@ -190,10 +190,40 @@ static void check_counts(struct aggregation *aggregation, struct agg_tally *tall
     vd_metric_add(aggregation->recounts, 1);
 }
 
-/* Load what was counted, and say where to count on. */
-static int64_t take_over(struct aggregation *aggregation, int32_t partition, int64_t committed)
+/* Can the partition be read from there? If not, it is stopped; a recount may still mend it. */
+static bool check_start(const struct aggregation *aggregation, struct vd_assign *assign,
+                        const struct agg_tally *tally, int64_t start)
 {
+    const char *topic = vd_stage_input_topic(aggregation->stage, INPUT_VOTES);
+    int32_t partition = vd_assign_partition(assign);
+    long long begin = vd_assign_begin(assign);
+    long long end = vd_assign_end(assign);
+
+    if (agg_tally_recount_end(tally) != VD_NO_OFFSET && begin > 0) {
+        vd_assign_stop(assign,
+                       "%s[%d]: cannot be counted anew: it begins at offset %lld, the votes before "
+                       "that are gone; bring them back, and keep retention_ms = -1",
+                       topic, partition, begin);
+        return false;
+    }
+    if (start != VD_NO_OFFSET && (start < begin || start > end)) {
+        vd_assign_stop(assign,
+                       "%s[%d]: was counted up to offset %lld, but goes from %lld to %lld: it was "
+                       "truncated or recreated; when its votes were emitted again, start this node "
+                       "with \"rebuild = %d:%u\" in [stage:%s]",
+                       topic, partition, (long long)start, begin, end, partition,
+                       agg_tally_base(tally)->rebuilds + 1, vd_stage_name(aggregation->stage));
+        return false;
+    }
+    return true;
+}
+
+/* Load what was counted, and count on from there. */
+static void take_over(struct aggregation *aggregation, struct vd_assign *assign)
+{
+    int32_t partition = vd_assign_partition(assign);
     struct part *part = agg_part_get(aggregation, partition);
+    int64_t committed = vd_assign_committed(assign);
     const struct agg_meta *meta = NULL;
     int64_t start = VD_NO_OFFSET;
 
@@ -204,10 +234,6 @@ static int64_t take_over(struct aggregation *aggregation, int32_t partition, int
     part->highest = meta->commits;
     part->lost = 0;
     part->active_ms = vd_loop_now_ms(vd_stage_loop(aggregation->stage));
-    check_counts(aggregation, part->tally, partition);
-    if (agg_tally_recount_end(part->tally) != VD_NO_OFFSET) {
-        return 0; /* not "the beginning": what is gone from there must not be left out */
-    }
     start = meta->commits > 0 ? meta->next_offset : VD_NO_OFFSET;
     if (committed != start) {
         vd_info(vd_stage_log(aggregation->stage),
@@ -215,7 +241,15 @@ static int64_t take_over(struct aggregation *aggregation, int32_t partition, int
                 "from the partials",
                 partition, (long long)start, (long long)committed);
     }
-    return start;
+    check_counts(aggregation, part->tally, partition);
+    if (agg_tally_recount_end(part->tally) != VD_NO_OFFSET) {
+        start = 0;
+    }
+    if (check_start(aggregation, assign, part->tally, start)) {
+        vd_assign_start(assign, start, VD_NO_OFFSET);
+    } else {
+        agg_tally_free(vd_take(part->tally));
+    }
 }
 
 static void answer(struct question *question)
@@ -223,14 +257,13 @@ static void answer(struct question *question)
     struct aggregation *aggregation = question->aggregation;
     struct vd_assign *assign = vd_take(question->assign);
     int32_t partition = vd_assign_partition(assign);
-    int64_t start = VD_NO_OFFSET;
 
-    /* Else it was revoked: the table may stand in the middle of what its new owner writes. */
     if (vd_assign_is_current(assign) &&
         agg_part_get(aggregation, partition)->asked == question->number) {
-        start = take_over(aggregation, partition, vd_assign_committed(assign));
+        take_over(aggregation, assign);
+    } else { /* revoked: the table may stand in the middle of what its new owner writes */
+        vd_assign_start(assign, VD_NO_OFFSET, VD_NO_OFFSET);
     }
-    vd_assign_start(assign, start, VD_NO_OFFSET);
 }
 
 static void drop_question(struct question *question)

@@ -105,17 +105,14 @@ static void check_idle(struct aggregation *aggregation, int32_t partition, int64
 }
 
 /* What is in memory cannot become wrong by itself. If it does, what was written is the witness: the
- * next takeover looks at it, and counts anew if it is wrong as well. */
+ * takeover reads it again, and counts anew if it is wrong as well. */
 static void check_sums(struct aggregation *aggregation, int32_t partition)
 {
-    struct part *part = &aggregation->parts[partition];
     struct vd_err err = {0};
 
-    if (agg_tally_check(part->tally, &err) != VD_OK) {
-        agg_tally_free(vd_take(part->tally));
-        vd_stage_stop_partition(aggregation->stage, partition,
-                                "%s: the counts in memory are damaged: start this node again",
-                                err.msg);
+    if (agg_tally_check(aggregation->parts[partition].tally, &err) != VD_OK) {
+        vd_error(vd_stage_log(aggregation->stage), "%s; reading the partials again", err.msg);
+        vd_stage_recheck(aggregation->stage);
     }
 }
 
