@@ -192,6 +192,7 @@ void vd_stage_halt(struct vd_stage *stage, const char *format, ...)
     vd_cycle_set_paused(stage, true);
 }
 
+VD_PRINTF(3, 0)
 static void stop_part(struct vd_stage *stage, struct vd_part *part, const char *format,
                       va_list args)
 {
