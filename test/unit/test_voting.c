@@ -137,7 +137,7 @@ TEST(a_unit_has_three_statements_or_the_first_alone)
     for (int round = 0; round < 2; round++) { /* the memory is used again */
         voting_unit_begin(&unit, 3);
         voting_unit_add_progress(&unit, 2, 8);
-        assert_int_equal(voting_unit_end(&unit), 1);
+        assert_int_equal(voting_unit_end(&unit, false), 1);
         assert_int_equal(unit.stmts[0].count, 3);
         assert_int_equal(unit.progress[0].len, 1);
         assert_memory_equal(unit.progress[0].data, "3", 1);
@@ -145,7 +145,7 @@ TEST(a_unit_has_three_statements_or_the_first_alone)
         voting_unit_begin(&unit, 3);
         voting_unit_add_progress(&unit, 2, 8);
         voting_unit_add(&unit, &row);
-        assert_int_equal(voting_unit_end(&unit), VOTING_STMTS);
+        assert_int_equal(voting_unit_end(&unit, false), VOTING_STMTS);
         assert_int_equal(unit.stmts[VOTING_STMT_INSERT].count, 6);
         assert_int_equal(unit.stmts[VOTING_STMT_CLASSIFY].count, 4);
         assert_true(unit.stmts[VOTING_STMT_CLASSIFY].is_binary_result);

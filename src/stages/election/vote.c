@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "election/json.h"
+
 #define DAY_S 86400
 
 static void put_digits(char *at, unsigned value, int digits)
@@ -137,4 +139,41 @@ void el_vote_append(struct vd_buf *out, const char *voter, size_t len,
     vd_buf_add(out, fragment->data, fragment->len);
     vd_buf_add(out, voting_time, EL_VOTE_TIME_BYTES);
     vd_buf_add(out, tail, sizeof(tail) - 1);
+}
+
+enum { VOTER_ID, CANDIDATE_ID, VOTING_TIME, FIELDS };
+
+static void find_text(const struct el_json_field *field, struct vd_buf *scratch, const char **text,
+                      size_t *len)
+{
+    const size_t begin = scratch->len;
+
+    *text = field->type == EL_JSON_STRING ? field->text : "";
+    *len = field->type == EL_JSON_STRING ? field->len : 0;
+    if (field->type == EL_JSON_STRING && field->is_escaped) {
+        (void)el_json_unescape(field, scratch); /* half a pair matches no row */
+        *text = scratch->data + begin;
+        *len = scratch->len - begin;
+    }
+}
+
+bool el_vote_read(const char *json, size_t len, struct vd_buf *scratch, struct el_vote *vote)
+{
+    struct el_json_field fields[FIELDS] = {[VOTER_ID] = {.path = "voter_id"},
+                                           [CANDIDATE_ID] = {.path = "candidate_id"},
+                                           [VOTING_TIME] = {.path = "voting_time"}};
+    const char *time = NULL;
+    size_t time_len = 0;
+
+    if (json == NULL || el_json_scan(json, len, fields, FIELDS, NULL) != VD_OK) {
+        return false;
+    }
+    vd_buf_clear(scratch);
+    vd_buf_reserve(scratch, len); /* so that nothing in it moves */
+    find_text(&fields[VOTER_ID], scratch, &vote->id, &vote->id_len);
+    find_text(&fields[CANDIDATE_ID], scratch, &vote->candidate, &vote->candidate_len);
+    find_text(&fields[VOTING_TIME], scratch, &time, &time_len);
+    vote->second = -1;
+    (void)el_vote_time_parse(time, time_len, &vote->second); /* none: no row says so either */
+    return vote->id_len > 0;
 }

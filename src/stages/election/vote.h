@@ -27,6 +27,17 @@ const char *el_vote_time_format(struct el_vote_clock *clock, int64_t second);
 /* False if the text is no voting_time from 1970 on. */
 bool el_vote_time_parse(const char *text, size_t len, int64_t *second);
 
+/* What a vote says; borrowed. */
+struct el_vote {
+    const char *id, *candidate; /* of the voter, of the candidate; "" if there is none */
+    size_t id_len, candidate_len;
+    int64_t second; /* voting_time; -1: none */
+};
+
+/* Read a vote; what is escaped in it is resolved in 'scratch'. False for what is none of a voter.
+ */
+bool el_vote_read(const char *json, size_t len, struct vd_buf *scratch, struct el_vote *vote);
+
 /* What the votes for a candidate have in common, to be handed to el_vote_append. */
 void el_vote_fragment(const struct el_candidate *candidate, struct vd_buf *out);
 

@@ -75,44 +75,10 @@ static struct voting_source *source_of(const struct voting_audit *self,
 
 /* ---- votes ----------------------------------------------------------------------------------- */
 
-enum { VOTER_ID, CANDIDATE_ID, VOTING_TIME, FIELDS };
-
-static void find_text(const struct el_json_field *field, struct vd_buf *scratch, const char **text,
-                      size_t *len)
-{
-    const size_t begin = scratch->len;
-
-    *text = field->type == EL_JSON_STRING ? field->text : "";
-    *len = field->type == EL_JSON_STRING ? field->len : 0;
-    if (field->type == EL_JSON_STRING && field->is_escaped) {
-        (void)el_json_unescape(field, scratch); /* half a pair matches no row */
-        *text = scratch->data + begin;
-        *len = scratch->len - begin;
-    }
-}
-
-/* False for what is no vote: then it has no voter. */
 bool voting_audit_vote(struct voting_audit *self, const struct vd_record *record,
-                       struct voting_vote *vote)
+                       struct el_vote *vote)
 {
-    struct el_json_field fields[FIELDS] = {[VOTER_ID] = {.path = "voter_id"},
-                                           [CANDIDATE_ID] = {.path = "candidate_id"},
-                                           [VOTING_TIME] = {.path = "voting_time"}};
-    const char *time = NULL;
-    size_t time_len = 0;
-
-    if (record->value == NULL ||
-        el_json_scan(record->value, record->value_len, fields, FIELDS, NULL) != VD_OK) {
-        return false;
-    }
-    vd_buf_clear(&self->scratch);
-    vd_buf_reserve(&self->scratch, record->value_len); /* so that nothing in it moves */
-    find_text(&fields[VOTER_ID], &self->scratch, &vote->id, &vote->id_len);
-    find_text(&fields[CANDIDATE_ID], &self->scratch, &vote->candidate, &vote->candidate_len);
-    find_text(&fields[VOTING_TIME], &self->scratch, &time, &time_len);
-    vote->second = -1;
-    (void)el_vote_time_parse(time, time_len, &vote->second); /* none: no row says so either */
-    return vote->id_len > 0;
+    return el_vote_read(record->value, record->value_len, &self->scratch, vote);
 }
 
 char *voting_audit_key(const char *id, size_t len)
@@ -158,7 +124,7 @@ static void check_order(struct voting_audit *self, const struct vd_record *recor
 
 /* Is a vote that of its voter's record? */
 static void check_faith(struct voting_audit *self, const struct vd_record *record,
-                        const struct voting_vote *vote, uint32_t voter)
+                        const struct el_vote *vote, uint32_t voter)
 {
     struct voting_source *source = source_of(self, record);
     VD_AUTO(mem) char *key = NULL;
@@ -181,7 +147,7 @@ static void check_faith(struct voting_audit *self, const struct vd_record *recor
 }
 
 static void take_vote(struct voting_audit *self, const struct vd_record *record,
-                      const struct voting_vote *vote, uint32_t voter)
+                      const struct el_vote *vote, uint32_t voter)
 {
     struct voting_cast *cast = voting_audit_cast(self, voter);
     VD_AUTO(mem) char *key = NULL;
@@ -206,7 +172,7 @@ static void take_vote(struct voting_audit *self, const struct vd_record *record,
 static void on_vote(void *arg, const struct vd_record *record)
 {
     struct voting_audit *self = arg;
-    struct voting_vote vote = {0};
+    struct el_vote vote = {0};
     uint32_t voter = 0;
     VD_AUTO(mem) char *key = NULL;
 

@@ -9,6 +9,7 @@
 #define VD_VOTING_AUDIT_H
 
 #include "election/ids.h"
+#include "election/vote.h"
 #include "stage.h"
 
 #define VOTING_INPUT_VOTERS 0
@@ -62,13 +63,6 @@ struct voting_audit {
     int64_t *next_offsets;              /* of vote_progress, by partition */
 };
 
-/* What a vote says. */
-struct voting_vote {
-    const char *id, *candidate; /* borrowed */
-    size_t id_len, candidate_len;
-    int64_t second;
-};
-
 /* A callback of the descriptor. */
 enum vd_status voting_audit(struct vd_audit *audit, void *state, struct vd_err *err);
 
@@ -79,7 +73,7 @@ struct voting_cast *voting_audit_cast(struct voting_audit *self, uint32_t voter)
 
 /* False for what is no vote: then it has no voter. Borrows from the record and from 'self'. */
 bool voting_audit_vote(struct voting_audit *self, const struct vd_record *record,
-                       struct voting_vote *vote);
+                       struct el_vote *vote);
 
 /* The offset up to which a partition of the voters was read. */
 int64_t voting_audit_committed(const struct voting_audit *self, int32_t partition);

@@ -70,7 +70,7 @@ static void on_vote_row(void *arg, const struct vd_audit_row *row)
 static void on_lonely_vote(void *arg, const struct vd_record *record)
 {
     struct voting_audit *self = arg;
-    struct voting_vote vote = {0};
+    struct el_vote vote = {0};
     VD_AUTO(mem) char *key = NULL;
 
     if (voting_audit_vote(self, record, &vote) &&

@@ -20,14 +20,16 @@ static const char progress_sql[] =
 
 /* The lowest position per voter, sorted so that all nodes lock rows in one order. No conflict
  * target: with one, a racing insert of the same voter fails on the other unique index. */
-static const char insert_sql[] =
-    "INSERT INTO votes"
-    " (voter_id, candidate_id, voting_time, source_gen, source_partition, source_offset)"
-    " SELECT voter_id, candidate_id, voting_time, $6::smallint, p, o"
-    " FROM (SELECT DISTINCT ON (voter_id COLLATE \"C\") *"
-    " FROM unnest($1::text[], $2::text[], $3::timestamp[], $4::int[], $5::bigint[])"
-    " AS u(voter_id, candidate_id, voting_time, p, o) ORDER BY voter_id COLLATE \"C\", p, o) AS i"
-    " ON CONFLICT DO NOTHING";
+#define INSERT_SQL                                                                                 \
+    "INSERT INTO votes"                                                                            \
+    " (voter_id, candidate_id, voting_time, source_gen, source_partition, source_offset)"          \
+    " SELECT voter_id, candidate_id, voting_time, $6::smallint, p, o"                              \
+    " FROM (SELECT DISTINCT ON (voter_id COLLATE \"C\") *"                                         \
+    " FROM unnest($1::text[], $2::text[], $3::timestamp[], $4::int[], $5::bigint[])"               \
+    " AS u(voter_id, candidate_id, voting_time, p, o) ORDER BY voter_id COLLATE \"C\", p, o) AS i" \
+    " ON CONFLICT DO NOTHING"
+static const char insert_sql[] = INSERT_SQL;
+static const char replay_sql[] = INSERT_SQL " RETURNING source_partition, source_offset";
 
 /* A statement of its own, that is a new snapshot: within the insert a concurrent winner's row is
  * not to be seen, and RETURNING would lose the votes of an earlier attempt. */
@@ -66,7 +68,7 @@ void voting_unit_add(struct voting_unit *unit, const struct voting_row *row)
     unit->votes++;
 }
 
-size_t voting_unit_end(struct voting_unit *unit)
+size_t voting_unit_end(struct voting_unit *unit, bool is_replay)
 {
     struct vd_buf *const arrays[] = {&unit->partitions, &unit->nexts, &unit->ids,
                                      &unit->candidates, &unit->times, &unit->parts,
@@ -92,7 +94,10 @@ size_t voting_unit_end(struct voting_unit *unit)
     unit->stmts[VOTING_STMT_PROGRESS] =
         (struct vd_pg_stmt){.sql = progress_sql, .values = unit->progress, .count = 3};
     unit->stmts[VOTING_STMT_INSERT] =
-        (struct vd_pg_stmt){.sql = insert_sql, .values = unit->insert, .count = 6};
+        (struct vd_pg_stmt){.sql = is_replay ? replay_sql : insert_sql,
+                            .values = unit->insert,
+                            .count = 6,
+                            .is_binary_result = true};
     unit->stmts[VOTING_STMT_CLASSIFY] = (struct vd_pg_stmt){
         .sql = classify_sql, .values = unit->classify, .count = 4, .is_binary_result = true};
     return unit->votes > 0 ? VOTING_STMTS : VOTING_STMT_PROGRESS + 1;
@@ -107,6 +112,30 @@ void voting_unit_fini(struct voting_unit *unit)
     vd_buf_fini(&unit->times);
     vd_buf_fini(&unit->parts);
     vd_buf_fini(&unit->offsets);
+}
+
+struct voting_answer voting_answer_of(const struct vd_pg_reply *reply, size_t i)
+{
+    struct voting_answer answer = {0};
+
+    if (i < vd_pg_reply_rows(reply, VOTING_STMT_CLASSIFY)) {
+        answer.ordinal = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 0, NULL);
+        answer.mine = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 1, NULL);
+        answer.candidate_id =
+            vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 2, &answer.candidate_id_len);
+        answer.time = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 3, NULL);
+    }
+    return answer;
+}
+
+bool voting_inserted(const struct vd_pg_reply *reply, size_t i, int32_t *partition, int64_t *offset)
+{
+    if (i >= vd_pg_reply_rows(reply, VOTING_STMT_INSERT)) {
+        return false;
+    }
+    *partition = (int32_t)vd_be32(vd_pg_reply_get(reply, VOTING_STMT_INSERT, i, 0, NULL));
+    *offset = (int64_t)vd_be64(vd_pg_reply_get(reply, VOTING_STMT_INSERT, i, 1, NULL));
+    return true;
 }
 
 enum voting_verdict voting_judge(const struct voting_answer *answer, size_t i,

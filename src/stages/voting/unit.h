@@ -3,6 +3,7 @@
 #ifndef VD_VOTING_UNIT_H
 #define VD_VOTING_UNIT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -46,8 +47,9 @@ void voting_unit_begin(struct voting_unit *unit, int16_t generation);
 /* The next offset of a partition; each partition once, in rising order. */
 void voting_unit_add_progress(struct voting_unit *unit, int32_t partition, int64_t next_offset);
 void voting_unit_add(struct voting_unit *unit, const struct voting_row *row);
-/* Fill in 'stmts'. Returns their number: 1 without votes, else VOTING_STMTS. */
-size_t voting_unit_end(struct voting_unit *unit);
+/* Fill in 'stmts'. Returns their number: 1 without votes, else VOTING_STMTS. 'is_replay': the
+ * insert shall say which votes are new, see voting_inserted. */
+size_t voting_unit_end(struct voting_unit *unit, bool is_replay);
 void voting_unit_fini(struct voting_unit *unit);
 
 /* One row of the classification, as it came in binary; a NULL text for SQL NULL. */
@@ -58,6 +60,13 @@ struct voting_answer {
     size_t candidate_id_len;
     const char *time; /* timestamp: microseconds since 2000 */
 };
+
+/* The answer to vote number 'i'; all NULL if there is none. */
+struct voting_answer voting_answer_of(const struct vd_pg_reply *reply, size_t i);
+
+/* Row number 'i' of those that a replay's insert made; false if there is none. */
+bool voting_inserted(const struct vd_pg_reply *reply, size_t i, int32_t *partition,
+                     int64_t *offset);
 
 enum voting_verdict {
     VOTING_ACCEPTED, /* the row is this record's, and says what was worked out */

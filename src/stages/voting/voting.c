@@ -3,11 +3,13 @@
 #include <assert.h>
 #include <string.h>
 
+#include "blocker.h"
 #include "election/ballot.h"
 #include "election/schema.h"
 #include "election/vote.h"
 #include "roll.h"
 #include "stage.h"
+#include "takeover.h"
 #include "unit.h"
 #include "voting/audit.h"
 #include "work.h"
@@ -33,8 +35,7 @@ struct voting {
     struct voting_roll *roll;
     struct el_ballot *ballot; /* NULL: not known yet */
     struct vd_buf *fragments; /* per candidate, what its votes have in common */
-    struct vd_assign **asked; /* questions still open: they wait for the ballot; or NULL */
-    size_t asked_count;
+    struct voting_takeover *takeover;
 
     struct vd_pg *pg;
     bool has_schema;
@@ -76,13 +77,17 @@ static const struct vd_port voting_tables[] = {
     VD_PORT_END,
 };
 
-static void update_trouble(struct voting *voting)
+/* Something came or went: say what is missing. */
+static void update(struct voting *voting)
 {
     const char *waiting = voting_roll_trouble(voting->roll);
+    bool has_all = voting->ballot != NULL && voting->has_schema;
 
     if (voting->pg == NULL) {
         return; /* stopping */
     }
+    voting_takeover_set_ready(voting->takeover, has_all ? voting->pg : NULL,
+                              has_all ? el_ballot_tag(voting->ballot) : "");
     if (!vd_pg_is_ready(voting->pg) || !voting->has_schema) {
         vd_stage_set_trouble(voting->stage, "waiting for PostgreSQL: %s",
                              voting->pg_err.msg[0] != '\0' ? voting->pg_err.msg : "connecting");
@@ -90,45 +95,6 @@ static void update_trouble(struct voting *voting)
         vd_stage_set_trouble(voting->stage, "%s", waiting);
     } else {
         vd_stage_set_trouble(voting->stage, NULL);
-    }
-}
-
-/* ---- assignment ---------------------------------------------------------------------------- */
-
-/* Answer a question and clear it; under another ballot it stays open, so that nothing is read. */
-static void answer(struct voting *voting, struct vd_assign **question)
-{
-    struct vd_assign *assign = *question;
-    const char *tag = vd_assign_tag(assign);
-
-    if (tag[0] != '\0' && strcmp(tag, el_ballot_tag(voting->ballot)) != 0) {
-        vd_stage_halt(voting->stage,
-                      "partition %d: offset %lld was committed under ballot %s, but seed, "
-                      "candidates and weights make ballot %s: put them back as they were, or begin "
-                      "a new election with new topics and tables",
-                      vd_assign_partition(assign), (long long)vd_assign_committed(assign), tag,
-                      el_ballot_tag(voting->ballot));
-        return;
-    }
-    *question = NULL;
-    vd_assign_start(assign, vd_assign_committed(assign), vd_assign_last(assign));
-}
-
-static void voting_assign(struct vd_stage *stage, void *state, struct vd_assign *assign)
-{
-    struct voting *voting = state;
-    size_t at = 0;
-
-    (void)stage;
-    while (at < voting->asked_count && voting->asked[at] != NULL) {
-        at++;
-    }
-    if (at == voting->asked_count) {
-        voting->asked = vd_realloc(voting->asked, ++voting->asked_count * sizeof(*voting->asked));
-    }
-    voting->asked[at] = assign;
-    if (voting->ballot != NULL) {
-        answer(voting, &voting->asked[at]);
     }
 }
 
@@ -144,17 +110,20 @@ static void on_ballot(void *arg, struct el_ballot *ballot)
     voting->work.ballot = ballot;
     voting->work.fragments = voting->fragments;
     vd_stage_set_tag(voting->stage, el_ballot_tag(ballot));
-    update_trouble(voting);
-    for (size_t i = 0; i < voting->asked_count; i++) {
-        if (voting->asked[i] != NULL) {
-            answer(voting, &voting->asked[i]);
-        }
-    }
+    update(voting);
 }
 
 static void on_roll_trouble(void *arg)
 {
-    update_trouble(arg);
+    update(arg);
+}
+
+static void voting_assign(struct vd_stage *stage, void *state, struct vd_assign *assign)
+{
+    struct voting *voting = state;
+
+    (void)stage;
+    voting_takeover_ask(voting->takeover, assign);
 }
 
 /* ---- PostgreSQL ---------------------------------------------------------------------------- */
@@ -172,7 +141,7 @@ static void on_schema(void *arg, const struct vd_pg_reply *reply)
         (void)vd_fail_in(&voting->pg_err, "could not create the tables"); /* told as trouble */
         vd_timer_start(voting->schema_retry, SCHEMA_RETRY_MS);
     }
-    update_trouble(voting);
+    update(voting);
 }
 
 static void create_schema(void *arg)
@@ -197,7 +166,7 @@ static void on_pg_lost(void *arg, const struct vd_err *err)
 
     voting->has_schema = false;
     voting->pg_err = *err;
-    update_trouble(voting);
+    update(voting);
 }
 
 /* ---- batches ------------------------------------------------------------------------------- */
@@ -221,12 +190,17 @@ static void on_reply(void *arg, const struct vd_pg_reply *reply)
 {
     struct voting *voting = arg;
     const struct vd_err *err = vd_pg_reply_err(reply);
-    struct vd_err halted = {0};
+    struct vd_err wrong = {0};
+    int32_t partition = 0;
 
+    if (strcmp(vd_pg_reply_sqlstate(reply), VOTING_LOCKED) == 0) {
+        voting_end_blockers(voting->pg, vd_stage_log(voting->stage));
+    }
     if (err == NULL && voting->work.pending_count > 0 &&
-        voting_work_emit(&voting->work, reply, &halted) != VD_OK) {
-        vd_stage_halt(voting->stage, "%s", halted.msg);
-        err = &halted;
+        voting_work_emit(&voting->work, reply, &partition, &wrong) != VD_OK) {
+        vd_stage_stop_partition(voting->stage, partition, "%s", wrong.msg);
+        wrong.status = VD_AGAIN; /* the others of the batch */
+        err = &wrong;
     }
     finish(voting, err);
 }
@@ -323,12 +297,14 @@ static enum vd_status voting_start(struct vd_stage *stage, void *state, struct v
     voting->accepted = votes_metric(stage, "verdict=\"accepted\"");
     voting->rejected = votes_metric(stage, "verdict=\"rejected\"");
     voting->dead = votes_metric(stage, "verdict=\"dead\"");
+    voting->takeover = voting_takeover_new(stage);
+    voting->work.takeover = voting->takeover;
     voting->schema_retry = vd_timer_new(vd_stage_loop(stage), create_schema, voting);
     voting->roll = voting_roll_new(stage, vd_stage_table(stage, TABLE_CANDIDATES), &voting->conf,
                                    &roll_events);
     voting->pg = vd_stage_pg(stage, voting_session_sql, &pg_events);
     voting_roll_set_pg(voting->roll, voting->pg);
-    update_trouble(voting);
+    update(voting);
     return VD_OK;
 }
 
@@ -340,11 +316,7 @@ static void voting_stop(struct vd_stage *stage, void *state)
         vd_pg_close(vd_take(voting->pg)); /* answers what is under way */
     }
     voting_rewound(stage, state);
-    for (size_t i = 0; i < voting->asked_count; i++) {
-        if (voting->asked[i] != NULL) {
-            vd_assign_start(voting->asked[i], VD_NO_OFFSET, VD_NO_OFFSET); /* without effect */
-        }
-    }
+    voting_takeover_free(voting->takeover);
     voting_roll_free(voting->roll);
     vd_timer_close(voting->schema_retry);
     for (size_t i = 0; voting->ballot != NULL && i < el_ballot_count(voting->ballot); i++) {
@@ -353,7 +325,6 @@ static void voting_stop(struct vd_stage *stage, void *state)
     free(voting->fragments);
     el_ballot_free(voting->ballot);
     voting_work_fini(&voting->work);
-    free(voting->asked);
 }
 
 static const struct vd_stage_desc voting_desc = {

@@ -76,12 +76,16 @@ static void decode(struct voting_work *work)
 
     work->pending_count = 0;
     work->progress_count = 0;
+    work->is_replay = false;
     work->outcome = (struct voting_outcome){0};
     vd_buf_clear(&work->ids);
     for (size_t i = 0; i < vd_batch_count(work->batch); i++) {
         const struct vd_record *record = vd_batch_record(work->batch, i);
 
         note_progress(work, record);
+        work->is_replay =
+            work->is_replay ||
+            record->offset < voting_takeover_progress(work->takeover, record->partition);
         if (voting_decode(record, &work->scratch, &voter, &err) == VD_OK) {
             add_voter(work, i, &voter);
         } else {
@@ -105,7 +109,7 @@ size_t voting_work_begin(struct voting_work *work, struct vd_batch *batch, int16
 
         voting_unit_add(&work->unit, &row);
     }
-    return voting_unit_end(&work->unit);
+    return voting_unit_end(&work->unit, work->is_replay);
 }
 
 /* ---- a batch: and back --------------------------------------------------------------------- */
@@ -167,28 +171,39 @@ static enum vd_status fail_differing(const struct voting_row *row,
                    stored->candidate_id != NULL ? stored->candidate_id : "");
 }
 
-static struct voting_answer answer_of(const struct vd_pg_reply *reply, size_t i)
+/* What was judged before has its row, or is a second vote: it makes no new one. */
+static enum vd_status check_replay(const struct voting_work *work, const struct vd_pg_reply *reply,
+                                   int32_t *partition, struct vd_err *err)
 {
-    struct voting_answer answer = {0};
+    int64_t offset = 0;
 
-    if (i < vd_pg_reply_rows(reply, VOTING_STMT_CLASSIFY)) {
-        answer.ordinal = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 0, NULL);
-        answer.mine = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 1, NULL);
-        answer.candidate_id =
-            vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 2, &answer.candidate_id_len);
-        answer.time = vd_pg_reply_get(reply, VOTING_STMT_CLASSIFY, i, 3, NULL);
+    for (size_t i = 0; voting_inserted(reply, i, partition, &offset); i++) {
+        int64_t progress = voting_takeover_progress(work->takeover, *partition);
+
+        if (offset < progress) {
+            return vd_fail(err, VD_INVALID,
+                           "partition %d: offset %lld had no row, though vote_progress stood at "
+                           "%lld: the topic was recreated under the same generation, or rows of "
+                           "votes were deleted; restore what is missing, or begin a new election: "
+                           "new topics with a higher generation, and empty tables",
+                           *partition, (long long)offset, (long long)progress);
+        }
     }
-    return answer;
+    return VD_OK;
 }
 
 enum vd_status voting_work_emit(struct voting_work *work, const struct vd_pg_reply *reply,
-                                struct vd_err *err)
+                                int32_t *partition, struct vd_err *err)
 {
+    if (work->is_replay && check_replay(work, reply, partition, err) != VD_OK) {
+        return err->status;
+    }
     for (size_t i = 0; i < work->pending_count; i++) {
         const struct voting_pending *vote = &work->pending[i];
         struct voting_row row = row_of(work, vote);
-        struct voting_answer stored = answer_of(reply, i);
+        struct voting_answer stored = voting_answer_of(reply, i);
 
+        *partition = row.partition;
         switch (voting_judge(&stored, i, &row)) {
         case VOTING_ACCEPTED:
             accept(work, vote);

@@ -10,6 +10,7 @@
 #include "election/ballot.h"
 #include "election/vote.h"
 #include "stage.h"
+#include "takeover.h"
 #include "unit.h"
 
 enum voting_output { VOTING_OUTPUT_VOTES, VOTING_OUTPUT_REJECTED };
@@ -39,7 +40,9 @@ struct voting_outcome {
 struct voting_work {
     const struct el_ballot *ballot; /* borrowed */
     const struct vd_buf *fragments; /* borrowed; per candidate, what its votes have in common */
-    struct vd_batch *batch;         /* the one under way, or NULL */
+    const struct voting_takeover *takeover; /* borrowed */
+    struct vd_batch *batch;                 /* the one under way, or NULL */
+    bool is_replay;                         /* some of it was judged before */
     struct voting_unit unit;
     struct voting_outcome outcome;
     struct voting_pending *pending;
@@ -55,9 +58,10 @@ struct voting_work {
 size_t voting_work_begin(struct voting_work *work, struct vd_batch *batch, int16_t generation);
 
 /* Emit what the rows say.
- * Fails: VD_INVALID with the numbers, if they say what must not be; the stage is to be halted. */
+ * Fails: VD_INVALID with the numbers, if they say what must not be; '*partition' is to be stopped.
+ */
 enum vd_status voting_work_emit(struct voting_work *work, const struct vd_pg_reply *reply,
-                                struct vd_err *err) VD_MUST_CHECK;
+                                int32_t *partition, struct vd_err *err) VD_MUST_CHECK;
 
 void voting_work_fini(struct voting_work *work);
 
