@@ -91,6 +91,16 @@ void vd_topics_ensure(struct vd_kafka *kafka, struct vd_topic_conf *const *topic
 enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
                                  size_t count, int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
 
+/* Fill in partitions_found, 0 for a topic that does not exist. Blocks.
+ * Fails: VD_FAILED without an answer within 'timeout_ms'. */
+enum vd_status vd_topics_look(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
+                              size_t count, int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
+
+/* Delete the records in front of the offsets in 'list', for good. Blocks.
+ * Fails: VD_FAILED within 'timeout_ms'; some of the partitions may have been served. */
+enum vd_status vd_topics_purge(struct vd_kafka *kafka, const rd_kafka_topic_partition_list_t *list,
+                               int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
+
 /* Ask for the offset behind the last record of every partition in 'list', now, and fill it in.
  * committed false: high watermark (uncommitted records count); true: last stable offset.
  * Fails: VD_FAILED after 'timeout_ms'. Thread: any but the loop; it blocks. */

@@ -108,6 +108,11 @@ void vd_producer_recycle(struct vd_producer *producer)
     destroy_instance(producer);
 }
 
+bool vd_producer_is_fenced(const struct vd_producer *producer)
+{
+    return producer->fenced_ms != 0;
+}
+
 int64_t vd_producer_recycled(const struct vd_producer *producer)
 {
     return atomic_load(&producer->recycled);

@@ -32,6 +32,9 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
 /* Destroy the instance; the next vd_producer_ready makes a new one with the next epoch. */
 void vd_producer_recycle(struct vd_producer *producer);
 
+/* True once the broker has refused the producer because a newer one has its transactional.id. */
+bool vd_producer_is_fenced(const struct vd_producer *producer);
+
 /* Thread: any. */
 int64_t vd_producer_recycled(const struct vd_producer *producer);
 

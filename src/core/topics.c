@@ -216,6 +216,24 @@ void vd_topics_cancel(struct vd_kafka *kafka)
     }
 }
 
+/* Ask about copies of 'topics' and fill in what was found. */
+static enum vd_status ask_blocking(struct vd_topics_ask *ask, struct vd_kafka *kafka,
+                                   struct vd_topic_conf *const *topics, int timeout_ms,
+                                   struct vd_err *err)
+{
+    enum vd_status status = vd_topics_open(ask, kafka, err);
+
+    if (status == VD_OK) {
+        status = try_until_decided(ask, vd_mono_ns() / 1000000 + timeout_ms, NULL, NULL, err);
+    }
+    for (size_t i = 0; i < ask->count; i++) {
+        topics[i]->partitions_found = ask->topics[i].partitions_found;
+    }
+    close_client(ask);
+    free_topics(ask);
+    return status;
+}
+
 enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
                                  size_t count, int timeout_ms, struct vd_err *err)
 {
@@ -224,15 +242,31 @@ enum vd_status vd_topics_compare(struct vd_kafka *kafka, struct vd_topic_conf *c
                                 .topics = copy_topics(topics, count),
                                 .count = count,
                                 .is_dry = true};
+
+    return ask_blocking(&ask, kafka, topics, timeout_ms, err);
+}
+
+enum vd_status vd_topics_look(struct vd_kafka *kafka, struct vd_topic_conf *const *topics,
+                              size_t count, int timeout_ms, struct vd_err *err)
+{
+    struct vd_topics_ask ask = {.conf = kafka->conf,
+                                .log = kafka->log,
+                                .topics = copy_topics(topics, count),
+                                .count = count,
+                                .is_look = true};
+
+    return ask_blocking(&ask, kafka, topics, timeout_ms, err);
+}
+
+enum vd_status vd_topics_purge(struct vd_kafka *kafka, const rd_kafka_topic_partition_list_t *list,
+                               int timeout_ms, struct vd_err *err)
+{
+    struct vd_topics_ask ask = {.conf = kafka->conf, .log = kafka->log};
     enum vd_status status = vd_topics_open(&ask, kafka, err);
 
     if (status == VD_OK) {
-        status = try_until_decided(&ask, vd_mono_ns() / 1000000 + timeout_ms, NULL, NULL, err);
-    }
-    for (size_t i = 0; i < count; i++) {
-        topics[i]->partitions_found = ask.topics[i].partitions_found;
+        status = vd_topics_delete_before(&ask, list, timeout_ms, err);
     }
     close_client(&ask);
-    free_topics(&ask);
     return status;
 }

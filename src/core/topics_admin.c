@@ -1,4 +1,5 @@
-/* Metadata, CreateTopics and DescribeConfigs, blocking, for a thread that has the time. */
+/* Metadata, CreateTopics, DescribeConfigs and DeleteRecords, blocking, for a thread that has the
+ * time. */
 #include "topics_admin.h"
 
 #include <assert.h>
@@ -440,6 +441,9 @@ enum vd_status vd_topics_round(struct vd_topics_ask *ask, int timeout_ms, struct
     int32_t broker = -1;
     enum vd_status status = look(ask, look_ms, &broker, err);
 
+    if (status == VD_OK && ask->is_look) {
+        return VD_OK;
+    }
     if (status == VD_OK && !is_cancelled(ask)) {
         status = create_missing(ask, timeout_ms, &complaints, err);
     }
@@ -447,4 +451,45 @@ enum vd_status vd_topics_round(struct vd_topics_ask *ask, int timeout_ms, struct
         status = compare_all(ask, broker, timeout_ms, &complaints, err);
     }
     return settle_complaints(&complaints, status, err);
+}
+
+/* ---- delete ---------------------------------------------------------------------------------- */
+
+static enum vd_status judge_deleted(rd_kafka_event_t *event, struct vd_err *err)
+{
+    const rd_kafka_topic_partition_list_t *done =
+        rd_kafka_DeleteRecords_result_offsets(rd_kafka_event_DeleteRecords_result(event));
+
+    for (int i = 0; i < done->cnt; i++) {
+        if (done->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR) {
+            return vd_fail(err, VD_FAILED,
+                           "could not delete records of \"%s\" partition %" PRId32 ": %s",
+                           done->elems[i].topic, done->elems[i].partition,
+                           rd_kafka_err2str(done->elems[i].err));
+        }
+    }
+    return VD_OK;
+}
+
+enum vd_status vd_topics_delete_before(struct vd_topics_ask *ask,
+                                       const rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                                       struct vd_err *err)
+{
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(ask->rk);
+    rd_kafka_AdminOptions_t *options =
+        new_options(ask, RD_KAFKA_ADMIN_OP_DELETERECORDS, timeout_ms);
+    rd_kafka_DeleteRecords_t *request = rd_kafka_DeleteRecords_new(list);
+    rd_kafka_event_t *event;
+    enum vd_status status = VD_FAILED;
+
+    rd_kafka_DeleteRecords(ask->rk, &request, 1, options, queue);
+    event = wait_answer(ask, queue, timeout_ms, err);
+    if (event != NULL) {
+        status = judge_deleted(event, err);
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_DeleteRecords_destroy(request);
+    rd_kafka_AdminOptions_destroy(options);
+    rd_kafka_queue_destroy(queue);
+    return status;
 }

@@ -13,6 +13,7 @@ struct vd_topics_ask {
     struct vd_topic_conf *topics; /* the thread's own; partitions_found is filled in */
     size_t count;
     bool is_dry;               /* create nothing, only ask whether it would work */
+    bool is_look;              /* neither create nor compare */
     atomic_bool *is_cancelled; /* NULL: it cannot be */
 };
 
@@ -25,5 +26,11 @@ enum vd_status vd_topics_open(struct vd_topics_ask *ask, struct vd_kafka *kafka,
  *        VD_FAILED, no answer. */
 enum vd_status vd_topics_round(struct vd_topics_ask *ask, int timeout_ms,
                                struct vd_err *err) VD_MUST_CHECK;
+
+/* Delete the records in front of the offsets in 'list'. One attempt of at most 'timeout_ms'. Blocks.
+ * Fails: VD_FAILED with the first refusal; other partitions may have been served. */
+enum vd_status vd_topics_delete_before(struct vd_topics_ask *ask,
+                                       const rd_kafka_topic_partition_list_t *list, int timeout_ms,
+                                       struct vd_err *err) VD_MUST_CHECK;
 
 #endif
