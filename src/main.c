@@ -6,10 +6,12 @@
 #include <string.h>
 
 #include "core/audit_run.h"
+#include "core/letters.h"
 #include "core/node.h"
 
 static const char usage[] =
     "usage: votingd --topology FILE [OPTION]...\n"
+    "       votingd --topology FILE --dead-letters list|show|replay|purge [FILTER]...\n"
     "       votingd --list-stages | --describe STAGE\n"
     "\n"
     "Run the stages of a topology on this node until SIGINT or SIGTERM.\n"
@@ -25,6 +27,27 @@ static const char usage[] =
     "  --disable STAGE          leave a stage out; repeatable\n"
     "  --set SECTION.KEY=VALUE  replace a value of the topology; repeatable\n"
     "\n"
+    "  --dead-letters ACTION    what stages have set aside (docs/dead-letters.md):\n"
+    "      list                 the letters, and how many there are for each reason\n"
+    "      show                 one of them whole\n"
+    "      replay               write the records back to where they came from, once\n"
+    "      purge                delete letters that were replayed\n"
+    "    replay and purge take rejected records only if --topic names theirs\n"
+    "    --stage NAME           set aside by this stage\n"
+    "    --topic TOPIC          kept in this topic ...\n"
+    "    --partition N          ... and partition, ...\n"
+    "    --offset A..B          ... at these offsets; also A, A.. or ..B\n"
+    "    --reason TEXT          with this in its reason\n"
+    "    --key TEXT             with this key\n"
+    "    --since, --until TIME  set aside then: 2026-11-03T20:15:00Z, or 90s, 15m, 2h\n"
+    "                           or 7d ago\n"
+    "    --open                 not replayed\n"
+    "    --limit N              at most N (default: list 100, show 1, replay all)\n"
+    "    --format text|json     list, show: in words, or JSON, a line each\n"
+    "    --dry-run              replay, purge: only say what would be done\n"
+    "    --yes                  purge: do not ask\n"
+    "    --force                purge: also what was not replayed\n"
+    "\n"
     "  --list-stages            the stage modules that are found\n"
     "  --describe STAGE         ports and options of a stage; \"engine\": those of\n"
     "                           the other sections; \"all\": everything\n"
@@ -36,12 +59,12 @@ static const char usage[] =
     "  --help                   this text\n"
     "\n"
     "exit codes\n"
-    "  0  stopped as asked, or checked and right; --audit: every invariant holds\n"
+    "  0  done, stopped as asked, checked and right; --audit: every invariant holds\n"
     "  1  something outside failed for good, or a stage could not start; --audit:\n"
-    "     something differs\n"
+    "     something differs; --dead-letters: some could not be replayed\n"
     "  2  the command line is wrong\n"
     "  3  the topology is wrong\n"
-    "  4  another process runs under this node's name\n"
+    "  4  another process runs under this node's name, or another replay took over\n"
     "  5  the drain did not end in time, or Kafka did not answer in the middle of\n"
     "     a transaction: nothing is lost, some work will be repeated\n"
     "  6  --audit: not at rest, so nothing is known; run it again when all is counted\n"
@@ -62,6 +85,8 @@ struct command_line {
     const char **set, **enable, **disable; /* as many as there are arguments */
     const char *describe;
     const char *plugin_path;
+    struct vd_letters_conf letters;
+    const char *letters_option; /* the last one given; NULL: none */
     const char *format;
     bool is_check, is_connect, is_audit, is_markdown;
 };
@@ -76,6 +101,8 @@ enum letter {
     LETTER_ENABLE,
     LETTER_DISABLE,
     LETTER_SET,
+    LETTER_DEAD_LETTERS,
+    LETTER_OF_DEAD_LETTERS, /* an option of vd_letters_opts */
     LETTER_LIST,
     LETTER_DESCRIBE,
     LETTER_MARKDOWN,
@@ -94,6 +121,20 @@ static const struct option long_options[] = {
     {"enable", required_argument, NULL, LETTER_ENABLE},
     {"disable", required_argument, NULL, LETTER_DISABLE},
     {"set", required_argument, NULL, LETTER_SET},
+    {"dead-letters", required_argument, NULL, LETTER_DEAD_LETTERS},
+    {"stage", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"topic", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"partition", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"offset", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"reason", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"key", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"since", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"until", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"open", no_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"limit", required_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"dry-run", no_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"yes", no_argument, NULL, LETTER_OF_DEAD_LETTERS},
+    {"force", no_argument, NULL, LETTER_OF_DEAD_LETTERS},
     {"list-stages", no_argument, NULL, LETTER_LIST},
     {"describe", required_argument, NULL, LETTER_DESCRIBE},
     {"markdown", no_argument, NULL, LETTER_MARKDOWN},
@@ -135,6 +176,19 @@ static enum vd_status fail_unknown(const char *argument, struct vd_err *err)
     return vd_fail(err, VD_INVALID, "unknown option \"%s\"; --help lists them", argument);
 }
 
+/* An option of vd_letters_opts; 'value' is NULL for one that takes none. */
+static enum vd_status take_letters_option(struct command_line *line, const char *name,
+                                          const char *value, struct vd_err *err)
+{
+    VD_AUTO(mem) char *option = vd_strdup(name);
+
+    for (char *at = strchr(option, '-'); at != NULL; at = strchr(at, '-')) {
+        *at = '_'; /* as the field is called */
+    }
+    line->letters_option = name;
+    return vd_opt_set(vd_letters_opts, &line->letters, option, value != NULL ? value : "yes", err);
+}
+
 /* Take an option. False: it is none of ours. */
 static bool take_option(struct command_line *line, int letter, const char *value)
 {
@@ -166,6 +220,11 @@ static bool take_option(struct command_line *line, int letter, const char *value
     case LETTER_SET:
         line->set[line->args.set_count++] = value;
         return true;
+    case LETTER_DEAD_LETTERS:
+        line->letters.action = value;
+        return true;
+    case LETTER_OF_DEAD_LETTERS:
+        return true; /* taken already, with its name */
     case LETTER_LIST:
         line->action = ACTION_LIST;
         return true;
@@ -194,14 +253,21 @@ static enum vd_status check_command_line(const struct command_line *line, struct
     if (line->action == ACTION_RUN && line->args.path == NULL) {
         return vd_fail(err, VD_INVALID, "--topology FILE is missing; --help lists the options");
     }
+    if (line->letters.action != NULL && (line->is_check || line->is_audit)) {
+        return vd_fail(err, VD_INVALID, "--%s and --dead-letters exclude each other",
+                       line->is_check ? "check" : "audit");
+    }
+    if (line->letters.action == NULL && line->letters_option != NULL) {
+        return vd_fail(err, VD_INVALID, "--%s belongs to --dead-letters", line->letters_option);
+    }
     if (line->is_connect && !line->is_check) {
         return vd_fail(err, VD_INVALID, "--connect belongs to --check");
     }
     if (line->is_check && line->is_audit) {
         return vd_fail(err, VD_INVALID, "--check and --audit exclude each other");
     }
-    if (line->format != NULL && !line->is_audit) {
-        return vd_fail(err, VD_INVALID, "--format belongs to --audit");
+    if (line->format != NULL && !line->is_audit && line->letters.action == NULL) {
+        return vd_fail(err, VD_INVALID, "--format belongs to --audit and --dead-letters");
     }
     if (line->format != NULL && strcmp(line->format, "text") != 0 &&
         strcmp(line->format, "json") != 0) {
@@ -216,18 +282,23 @@ static enum vd_status check_command_line(const struct command_line *line, struct
                        "--plugin-path belongs to --list-stages and --describe; of a topology use "
                        "--set votingd.plugin_path=FOLDERS");
     }
-    return VD_OK;
+    return line->letters.action == NULL ? VD_OK : vd_letters_check(&line->letters, err);
 }
 
 static enum vd_status parse_command_line(struct command_line *line, int argc, char **argv,
                                          struct vd_err *err)
 {
     int letter = 0;
+    int nth = 0;
 
     opterr = 0; /* the words are ours */
-    while ((letter = getopt_long(argc, argv, ":", long_options, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, ":", long_options, &nth)) != -1) {
         if (letter == ':') {
             return vd_fail(err, VD_INVALID, "option %s needs a value", argv[optind - 1]);
+        }
+        if (letter == LETTER_OF_DEAD_LETTERS &&
+            take_letters_option(line, long_options[nth].name, optarg, err) != VD_OK) {
+            return err->status;
         }
         if (!take_option(line, letter, optarg)) {
             return optopt > 0 && optopt < LETTER_TOPOLOGY ? fail_letter(optopt, err)
@@ -243,6 +314,7 @@ static enum vd_status parse_command_line(struct command_line *line, int argc, ch
     line->args.set = line->set;
     line->args.enable = line->enable;
     line->args.disable = line->disable;
+    line->letters.is_json = line->format != NULL && strcmp(line->format, "json") == 0;
     return check_command_line(line, err);
 }
 
@@ -389,6 +461,8 @@ static int run(const struct command_line *line)
         code = check(&topology, line->is_connect);
     } else if (line->is_audit) {
         code = audit(&topology, line->format != NULL && strcmp(line->format, "json") == 0);
+    } else if (line->letters.action != NULL) {
+        code = vd_letters_run(&topology, &line->letters);
     } else {
         code = vd_node_run(&topology);
     }
@@ -423,11 +497,13 @@ int main(int argc, char **argv)
     struct vd_err err = {0};
     int code = VD_EXIT_OK;
 
+    vd_opt_defaults(vd_letters_opts, &line.letters);
     if (parse_command_line(&line, argc, argv, &err) != VD_OK) {
         code = complain(VD_EXIT_USAGE, &err);
     } else {
         code = act(&line);
     }
+    vd_opt_fini(vd_letters_opts, &line.letters);
     free(line.set);
     free(line.enable);
     free(line.disable);

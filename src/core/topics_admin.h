@@ -27,8 +27,8 @@ enum vd_status vd_topics_open(struct vd_topics_ask *ask, struct vd_kafka *kafka,
 enum vd_status vd_topics_round(struct vd_topics_ask *ask, int timeout_ms,
                                struct vd_err *err) VD_MUST_CHECK;
 
-/* Delete the records in front of the offsets in 'list'. One attempt of at most 'timeout_ms'. Blocks.
- * Fails: VD_FAILED with the first refusal; other partitions may have been served. */
+/* Delete the records in front of the offsets in 'list'. One attempt of at most 'timeout_ms'.
+ * Blocks. Fails: VD_FAILED with the first refusal; other partitions may have been served. */
 enum vd_status vd_topics_delete_before(struct vd_topics_ask *ask,
                                        const rd_kafka_topic_partition_list_t *list, int timeout_ms,
                                        struct vd_err *err) VD_MUST_CHECK;

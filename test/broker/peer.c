@@ -58,15 +58,12 @@ static rd_kafka_t *client(rd_kafka_type_t type, bool committed_only)
     return open_client(type, committed_only, type == RD_KAFKA_CONSUMER ? "peer" : NULL);
 }
 
-/* 'source' is a header vd-src; of no bytes: none. */
-static void produce(const char *topic, const struct peer_record *record)
+/* Takes 'headers'. */
+static void produce_with(const char *topic, const struct peer_record *record,
+                         rd_kafka_headers_t *headers)
 {
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
     rd_kafka_resp_err_t code;
 
-    if (record->source_len > 0) {
-        rd_kafka_header_add(headers, "vd-src", -1, record->source, (ssize_t)record->source_len);
-    }
     if (producer == NULL) {
         producer = client(RD_KAFKA_PRODUCER, false);
     }
@@ -79,6 +76,17 @@ static void produce(const char *topic, const struct peer_record *record)
         rd_kafka_poll(producer, code == RD_KAFKA_RESP_ERR__QUEUE_FULL ? 100 : 0);
     } while (code == RD_KAFKA_RESP_ERR__QUEUE_FULL);
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+}
+
+/* 'source' is a header vd-src; of no bytes: none. */
+static void produce(const char *topic, const struct peer_record *record)
+{
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+
+    if (record->source_len > 0) {
+        rd_kafka_header_add(headers, "vd-src", -1, record->source, (ssize_t)record->source_len);
+    }
+    produce_with(topic, record, headers);
 }
 
 static struct peer_record record_of(int32_t partition, const char *key, const char *value)
@@ -106,6 +114,16 @@ void peer_send_source(const char *topic, int32_t partition, const char *value, c
     memcpy(record.source, source, len);
     record.source_len = len;
     produce(topic, &record);
+}
+
+void peer_send_header(const char *topic, int32_t partition, const char *key, const char *value,
+                      const char *name, const void *bytes, size_t len)
+{
+    const struct peer_record record = record_of(partition, key, value);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+
+    rd_kafka_header_add(headers, name, -1, bytes, (ssize_t)len);
+    produce_with(topic, &record, headers);
 }
 
 void peer_send_record(const char *topic, const struct peer_record *record)
@@ -411,19 +429,29 @@ static void read_all(rd_kafka_t *rk, const char *topic, int partitions, struct p
     }
 }
 
+static int count_partitions(rd_kafka_t *rk, const char *topic)
+{
+    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
+    const rd_kafka_metadata_t *metadata;
+    rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, handle, &metadata, WAIT_MS);
+    int count;
+
+    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1);
+    (void)code; /* only asserted */
+    count = metadata->topics[0].partition_cnt;
+    rd_kafka_metadata_destroy(metadata);
+    rd_kafka_topic_destroy(handle);
+    return count;
+}
+
 struct peer_log peer_read(const char *topic, bool committed_only)
 {
     struct peer_log log = {0};
     rd_kafka_t *rk = client(RD_KAFKA_CONSUMER, committed_only);
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(rk, topic, NULL);
-    const rd_kafka_metadata_t *metadata;
-    rd_kafka_resp_err_t code = rd_kafka_metadata(rk, 0, handle, &metadata, WAIT_MS);
+    int partitions = count_partitions(rk, topic);
 
-    assert(code == RD_KAFKA_RESP_ERR_NO_ERROR && metadata->topic_cnt == 1);
     rd_kafka_poll_set_consumer(rk);
-    read_all(rk, topic, metadata->topics[0].partition_cnt, &log);
-    rd_kafka_metadata_destroy(metadata);
-    rd_kafka_topic_destroy(handle);
+    read_all(rk, topic, partitions, &log);
     rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);
     return log;
@@ -438,4 +466,44 @@ void peer_log_free(struct peer_log *log)
     free(log->records);
     log->records = NULL;
     log->count = 0;
+}
+
+struct peer_watch {
+    rd_kafka_t *rk;
+    char *topic;
+    int partitions;
+};
+
+struct peer_watch *peer_watch_new(const char *topic)
+{
+    struct peer_watch *watch = calloc(1, sizeof(*watch));
+
+    watch->rk = client(RD_KAFKA_CONSUMER, false);
+    watch->topic = strdup(topic);
+    watch->partitions = count_partitions(watch->rk, topic);
+    return watch;
+}
+
+int64_t peer_watch_written(struct peer_watch *watch)
+{
+    int64_t written = 0;
+
+    for (int p = 0; p < watch->partitions; p++) {
+        int64_t low = 0;
+        int64_t high = 0;
+        rd_kafka_resp_err_t code =
+            rd_kafka_query_watermark_offsets(watch->rk, watch->topic, p, &low, &high, WAIT_MS);
+
+        assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
+        (void)code; /* only asserted */
+        written += high;
+    }
+    return written;
+}
+
+void peer_watch_free(struct peer_watch *watch)
+{
+    rd_kafka_destroy(watch->rk);
+    free(watch->topic);
+    free(watch);
 }

@@ -56,6 +56,9 @@ void peer_commit(const char *group, const char *topic, int32_t partition, int64_
 
 /* Delete it; waits until the sessions of its members are over. */
 void peer_uncommit(const char *group, const char *topic, int32_t partition);
+/* The same with one header of any name, and a key. */
+void peer_send_header(const char *topic, int32_t partition, const char *key, const char *value,
+                      const char *name, const void *bytes, size_t len);
 
 /* Delete the topic and make it anew, empty. */
 void peer_recreate(const char *topic, int partitions);
@@ -66,5 +69,11 @@ void peer_fence(const char *transactional_id);
 /* Every record of the topic from its beginning to its present end, by partition, then offset. */
 struct peer_log peer_read(const char *topic, bool committed_only);
 void peer_log_free(struct peer_log *log);
+
+/* How far a topic is written, all partitions together: uncommitted records and markers count. */
+struct peer_watch;
+struct peer_watch *peer_watch_new(const char *topic);
+int64_t peer_watch_written(struct peer_watch *watch);
+void peer_watch_free(struct peer_watch *watch);
 
 #endif

@@ -1,0 +1,503 @@
+/* Dead letters that come back: the command --dead-letters against the real daemon. One election for
+ * all tests, with the plugin `enriched` beside it as a second reader of the votes. */
+#include "../unit/test.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "election.h"
+
+#define VOTERS 200
+#define WORDS_MAX 16
+#define OUTPUT_BYTES_MAX ((size_t)4 * 1024 * 1024)
+#define WAIT_S 60
+#define KILLED_VOTES 3000
+#define KILLS 12
+
+static struct election election;
+static char *enriched; /* path of the second topology */
+static int64_t votes;  /* counted by now, as far as the tests know */
+
+/* ---- the command ------------------------------------------------------------------------------
+ */
+
+struct command {
+    pid_t pid;
+    int out;
+};
+
+/* 'what': "--dead-letters" or "--audit". */
+static struct command command_start(const char *topology, const char *what, va_list words)
+{
+    char application[192];
+    const char *arguments[WORDS_MAX + 8] = {getenv("VOTINGD"), "--topology", topology,
+                                            "--set",           application,  what};
+    int count = 6;
+    int pipes[2];
+    struct command command;
+
+    (void)snprintf(application, sizeof(application), "votingd.application=%s", election.name);
+    while (count < WORDS_MAX + 7 && (arguments[count] = va_arg(words, const char *)) != NULL) {
+        count++;
+    }
+    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
+    command = (struct command){.pid = fork(), .out = pipes[0]};
+    assert_true(command.pid >= 0);
+    if (command.pid == 0) {
+        setenv("DATABASE_URL", election.database, 1);
+        dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
+        dup2(pipes[1], STDOUT_FILENO);
+        dup2(pipes[1], STDERR_FILENO);
+        execv(arguments[0], (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    close(pipes[1]);
+    return command;
+}
+
+/* All it has written, and the exit code or 128 + signal. Owns: the caller frees *out. */
+static int command_end(struct command *command, char **out)
+{
+    char *text = calloc(1, OUTPUT_BYTES_MAX);
+    size_t len = 0;
+    ssize_t got;
+    int status;
+
+    while (len < OUTPUT_BYTES_MAX - 1 &&
+           (got = read(command->out, text + len, OUTPUT_BYTES_MAX - 1 - len)) > 0) {
+        len += (size_t)got;
+    }
+    close(command->out);
+    assert_int_equal(waitpid(command->pid, &status, 0), command->pid);
+    *out = text;
+    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
+
+/* Run --dead-letters with these words. Returns: what it wrote; the caller frees it. */
+static char *run_on(const char *topology, int code, ...)
+{
+    struct command command;
+    char *out = NULL;
+    va_list words;
+    int found;
+
+    va_start(words, code);
+    command = command_start(topology, "--dead-letters", words);
+    va_end(words);
+    found = command_end(&command, &out);
+    if (found != code) {
+        fail_msg("exit code %d instead of %d:\n%s", found, code, out);
+    }
+    return out;
+}
+
+static struct command start(const char *topology, const char *what, ...)
+{
+    struct command command;
+    va_list words;
+
+    va_start(words, what);
+    command = command_start(topology, what, words);
+    va_end(words);
+    return command;
+}
+
+/* Run it, and look for words in what it writes. */
+#define EXPECT(code, wanted, ...)                                          \
+    do {                                                                   \
+        char *out_ = run_on(election.topology, (code), __VA_ARGS__, NULL); \
+                                                                           \
+        if (strstr(out_, (wanted)) == NULL) {                              \
+            fail_msg("not written: %s\n%s", (wanted), out_);               \
+        }                                                                  \
+        free(out_);                                                        \
+    } while (0)
+
+static size_t count_lines(const char *text)
+{
+    size_t lines = 0;
+
+    for (; *text != '\0'; text++) {
+        lines += *text == '\n';
+    }
+    return lines;
+}
+
+/* Letters of a topic that were not replayed, with this in their reason. */
+static size_t count_open(const char *topology, const char *topic, const char *reason)
+{
+    char *name = election_topic(&election, topic);
+    char *out = run_on(topology, 0, "list", "--topic", name, "--open", "--reason", reason,
+                       "--limit", "1000000", "--format", "json", NULL);
+    size_t lines = count_lines(out);
+
+    free(out);
+    free(name);
+    return lines;
+}
+
+static void wait_open(const char *topology, const char *topic, const char *reason, size_t count)
+{
+    time_t deadline = time(NULL) + WAIT_S;
+    size_t found;
+
+    while ((found = count_open(topology, topic, reason)) != count) {
+        const struct timespec pause = {.tv_nsec = 50000000L};
+
+        if (time(NULL) > deadline) {
+            fail_msg("%s: %zu open letters with \"%s\", expected %zu", topic, found, reason, count);
+        }
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+static size_t count_records(const char *topic)
+{
+    char *name = election_topic(&election, topic);
+    struct peer_log log = peer_read(name, true);
+    size_t count = log.count;
+
+    peer_log_free(&log);
+    free(name);
+    return count;
+}
+
+static void run_sql(const char *sql)
+{
+    PGresult *result;
+
+    (void)election_count(&election, "SELECT 1"); /* connects */
+    result = PQexec(election.sql, sql);
+    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
+    PQclear(result);
+}
+
+/* Recount everything from raw data, once all is at rest; the generator knows nothing of the voters
+ * that the tests add. */
+static void expect_audit(void)
+{
+    time_t deadline = time(NULL) + WAIT_S;
+    char *out = NULL;
+    int code;
+
+    do {
+        struct command command =
+            start(election.topology, "--audit", "--disable", "generator", NULL);
+
+        free(out);
+        code = command_end(&command, &out);
+    } while (code == 6 && time(NULL) < deadline);
+    if (code != 0) {
+        fail_msg("--audit ends with %d:\n%s", code, out);
+    }
+    free(out);
+}
+
+/* ---- the scene --------------------------------------------------------------------------------
+ */
+
+static int set_up(void **state)
+{
+    char voters[64];
+
+    (void)state;
+    (void)snprintf(voters, sizeof(voters), "stage:generator.voters=%d", VOTERS);
+    election_open(&election, "letters");
+    enriched = election_topology(&election, "election-enriched.ini");
+    election_start(&election, 0, "--set", voters, NULL);
+    election_wait_counted(&election, VOTERS, WAIT_S);
+    election_start(&election, 1, "--topology", enriched, NULL);
+    votes = VOTERS;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    (void)state;
+    election_close(&election);
+    (void)unlink(enriched);
+    free(enriched);
+    return 0;
+}
+
+/* A voter of this id, from another program than the generator. */
+static void send_voter(const char *id, int32_t partition)
+{
+    char *topic = election_topic(&election, "voters_topic");
+    char text[256];
+
+    (void)snprintf(text, sizeof(text),
+                   "{\"voter_id\":\"%s\",\"voter_name\":\"A B\",\"registered_age\":40,"
+                   "\"gender\":\"female\",\"address\":{\"state\":\"Utah\",\"city\":\"Provo\"}}",
+                   id);
+    peer_send_header(topic, partition, id, text, "traceparent", "00-4bf9-01", 10);
+    peer_flush();
+    free(topic);
+}
+
+/* ---- tests ------------------------------------------------------------------------------------
+ */
+
+TEST(a_poison_voter_is_listed_and_shown_with_its_words)
+{
+    char *topic = election_topic(&election, "voters_topic");
+    char wanted[256];
+
+    EXPECT(0, "no letters\n", "list");
+    EXPECT(0, "nothing to replay\n", "replay");
+    EXPECT(0, "nothing to purge\n", "purge");
+    EXPECT(1, "votingd: no letter is as asked for; --dead-letters list shows all\n", "show");
+    peer_send_header(topic, 1, "k\x1b[31m", "no JSON\n\x1b]0;x\x07", "b\x1b", "\x00\xff", 2);
+    peer_flush();
+    wait_open(election.topology, "voters_dead", "", 1);
+    EXPECT(0, ": dead letters of stage voting\n", "list");
+    EXPECT(0, "\n      k\\x1b[31m: byte 0: expected an object\n", "list");
+    EXPECT(0, "        1         0  voting        byte #: expected an object\n", "list");
+    EXPECT(0, " by stage voting on node n0\nreason    byte 0: expected an object\nattempts  1\n",
+           "show", "--stage", "voting", "--partition", "0", "--offset", "0..0", "--since", "1h");
+    (void)snprintf(wanted, sizeof(wanted), "\nrecord    %s/1/", topic);
+    EXPECT(0, wanted, "show");
+    EXPECT(0,
+           "key       k\\x1b[31m\n"
+           "header    b\\x1b: 2 bytes\n"
+           "  00000000  00 ff                                            |..|\n"
+           "value     14 bytes\nno JSON\n\\x1b]0;x\\x07\n",
+           "show");
+    EXPECT(0, "\"headers\":[{\"name\":\"b\\u001b\",\"value_hex\":\"00ff\"}],\"value\":\"no JSON\\n",
+           "show", "--format", "json");
+    EXPECT(0, "no letters\n", "list", "--until", "1h");
+    EXPECT(0, "no letters\n", "list", "--key", "k");
+    EXPECT(0, "no letters\n", "list", "--reason", "constraint");
+    EXPECT(0, "no letters\n", "list", "--stage", "aggregation");
+    free(topic);
+}
+
+TEST(what_is_still_bad_comes_back_as_another_letter)
+{
+    EXPECT(0, "would replay 1 letter\n", "replay", "--dry-run");
+    EXPECT(0, "replayed 1 letter\n", "replay");
+    wait_open(election.topology, "voters_dead", "", 1);
+    EXPECT(0, "  again         1  ", "list", "--open");
+    EXPECT(0, "        2         1  voting        byte #: expected an object\n", "list");
+    EXPECT(0, ", a replay of offset ", "show", "--open");
+    EXPECT(0, "header    b\\x1b: 2 bytes\n", "show", "--open");
+}
+
+TEST(a_voter_whom_a_constraint_kept_out_is_counted_once_when_it_is_gone)
+{
+    run_sql("ALTER TABLE votes ADD CONSTRAINT not_yet CHECK (voter_id NOT LIKE 'late-%')");
+    send_voter("late-1", 2);
+    send_voter("late-2", 3);
+    wait_open(election.topology, "voters_dead", "not_yet", 2);
+    EXPECT(0, "header    traceparent: 00-4bf9-01\n", "show", "--key", "late-2");
+    EXPECT(0, "replayed 1 letter\n", "replay", "--key", "late-1"); /* too early */
+    wait_open(election.topology, "voters_dead", "not_yet", 2);
+    run_sql("ALTER TABLE votes DROP CONSTRAINT not_yet");
+    EXPECT(0, "replayed 2 letters\n", "replay", "--reason", "not_yet");
+    votes += 2;
+    election_wait_counted(&election, votes, WAIT_S);
+    EXPECT(0, "nothing to replay\n", "replay", "--reason", "not_yet");
+    election_check(&election, votes);
+    assert_int_equal(count_records("rejected_votes"), 0);
+}
+
+TEST(rejected_records_are_replayed_only_if_they_are_named)
+{
+    char *topic = election_topic(&election, "rejected_votes");
+
+    send_voter("late-1", 0);
+    wait_open(election.topology, "rejected_votes", "this voter has voted before", 1);
+    EXPECT(0, ": rejected records of stage voting\n", "list");
+    EXPECT(0, "nothing to replay\n", "replay", "--reason", "voted before");
+    EXPECT(0, "replayed 1 letter\n", "replay", "--topic", topic);
+    wait_open(election.topology, "rejected_votes", "this voter has voted before", 1);
+    EXPECT(0, "header    traceparent: 00-4bf9-01\n", "show", "--topic", topic, "--open");
+    election_check(&election, votes);
+    expect_audit();
+    free(topic);
+}
+
+TEST(purge_asks_and_leaves_what_was_not_replayed)
+{
+    char *topic = election_topic(&election, "voters_dead");
+
+    EXPECT(0, "would purge 1 letter\n", "purge", "--dry-run");
+    EXPECT(2, "votingd: purge deletes for good, and nobody is there to be asked: add --yes\n",
+           "purge");
+    EXPECT(0, "was not replayed, so it stays, and all behind it\npurged 1 letter\n", "purge",
+           "--yes");
+    EXPECT(0, "nothing to purge\n", "purge", "--yes");
+    EXPECT(0, "was not replayed", "purge", "--offset", "1..", "--yes");
+    EXPECT(0, "purged", "purge", "--topic", topic, "--yes", "--force");
+    EXPECT(0, "no letters\n", "list", "--topic", topic);
+    free(topic);
+}
+
+/* Votes that are dead in both readers, because their vd-src is too short to be one. */
+static void send_dead_votes(size_t count)
+{
+    char *topic = election_topic(&election, "votes_topic");
+    struct peer_log log = peer_read(topic, true);
+
+    for (size_t i = 0; i < count; i++) {
+        const struct peer_record *vote = &log.records[i % VOTERS];
+
+        peer_send_header(topic, (int32_t)(i % 4), vote->key, vote->value, "vd-src", "\x01\x02", 2);
+    }
+    peer_flush();
+    peer_log_free(&log);
+    free(topic);
+}
+
+/* Start a replay and kill it as soon as so many records and markers of it are in the topic,
+ * committed or not. Returns: whether it was still running. */
+static bool replay_killed(struct peer_watch *watch, int64_t records)
+{
+    int64_t until = peer_watch_written(watch) + records;
+    struct command command = start(election.topology, "--dead-letters", "replay", NULL);
+    siginfo_t ended = {0};
+    char *out;
+    int code;
+
+    while (peer_watch_written(watch) < until && ended.si_pid == 0) {
+        assert_int_equal(waitid(P_PID, (id_t)command.pid, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
+    }
+    kill(command.pid, SIGKILL);
+    code = command_end(&command, &out);
+    if (code != 0 && code != 128 + SIGKILL) {
+        fail_msg("exit code %d:\n%s", code, out);
+    }
+    free(out);
+    return code != 0;
+}
+
+TEST(replays_that_are_killed_count_each_vote_once)
+{
+    size_t before = count_records("votes_topic");
+    char *topic = election_topic(&election, "votes_topic");
+    struct peer_watch *watch = peer_watch_new(topic);
+    int kills = 0;
+
+    send_dead_votes(KILLED_VOTES);
+    wait_open(election.topology, "votes_dead", "", KILLED_VOTES);
+    for (int i = 0; i < KILLS; i++) { /* in the first transaction, the second, between them ... */
+        kills += replay_killed(watch, 1 + i * 61 % 450);
+    }
+    print_message("%d replays killed midway, %zu letters left\n", kills,
+                  count_open(election.topology, "votes_dead", ""));
+    assert_in_range(kills, 3, KILLS);
+    free(run_on(election.topology, 0, "replay", NULL));
+    EXPECT(0, "nothing to replay\n", "replay");
+    assert_int_equal(count_records("votes_topic"), before + (size_t)2 * KILLED_VOTES);
+    while (election_sum(&election, "aggregated_votes_per_candidate", "total_votes") <
+           votes + KILLED_VOTES) {
+    }
+    send_voter("last-1",
+               1); /* behind all replays of its partition: when it is counted, so are they */
+    votes += KILLED_VOTES + 1;
+    while (election_sum(&election, "aggregated_votes_per_candidate", "total_votes") < votes) {
+    }
+    assert_int_equal(election_sum(&election, "aggregated_votes_per_candidate", "total_votes"),
+                     votes);
+    peer_watch_free(watch);
+    free(topic);
+}
+
+TEST(a_replay_is_for_the_stage_that_had_set_it_aside)
+{
+    struct command both[2];
+    char *out[2];
+
+    /* `enriched` has read all votes but those, which it set aside too; the replays passed it by. */
+    wait_open(enriched, "enriched_dead", "", KILLED_VOTES);
+    for (size_t i = 0; i < 2; i++) {
+        both[i] = start(enriched, "--dead-letters", "replay", NULL);
+    }
+    for (size_t i = 0; i < 2; i++) { /* one of them may take over from the other */
+        int code = command_end(&both[i], &out[i]);
+
+        if (code != 0 && (code != 4 || strstr(out[i], "another --dead-letters replay has taken "
+                                                      "over; this one has replayed ") == NULL)) {
+            fail_msg("exit code %d:\n%s", code, out[i]);
+        }
+        free(out[i]);
+    }
+    free(run_on(enriched, 0, "replay", NULL));
+    out[0] = run_on(enriched, 0, "replay", NULL);
+    assert_string_equal(out[0], "nothing to replay\n");
+    free(out[0]);
+    while (count_records("enriched_votes") < (size_t)votes) {
+    }
+    send_voter("last-2", 1);
+    votes++;
+    while (election_sum(&election, "aggregated_votes_per_candidate", "total_votes") < votes ||
+           count_records("enriched_votes") < (size_t)votes) {
+    }
+    assert_int_equal(count_records("enriched_votes"), votes);
+    assert_int_equal(election_sum(&election, "aggregated_votes_per_candidate", "total_votes"),
+                     votes);
+}
+
+TEST(a_letter_whose_stage_is_gone_is_skipped_with_the_reason)
+{
+    char *topic = election_topic(&election, "voters_dead");
+
+    peer_send_header(topic, 0, "k", "v", "vd-stage", "votin", 5);
+    peer_send(topic, 0, "k", "of another program");
+    peer_flush();
+    EXPECT(1,
+           "replayed 0 letters\nskipped 1: came from no topic\nskipped 1: not written by a stage\n",
+           "replay", "--topic", topic);
+    EXPECT(0, "k: no reason: not of votingd\n", "list", "--topic", topic);
+    free(topic);
+}
+
+TEST(names_that_are_wrong_are_told_with_the_nearest)
+{
+    char *right = election_topic(&election, "voters_dead");
+    char *wrong = election_topic(&election, "voter_dead");
+    char wanted[512];
+
+    (void)snprintf(
+        wanted, sizeof(wanted),
+        "votingd: --topic: no stage sets records aside in \"%s\"; did you mean \"%s\"?\n", wrong,
+        right);
+    EXPECT(2, wanted, "list", "--topic", wrong);
+    EXPECT(2, "votingd: --stage: no stage \"votin\"; did you mean \"voting\"?\n", "list", "--stage",
+           "votin");
+    free(right);
+    free(wrong);
+}
+
+TEST(a_broker_that_is_away_is_said_in_words)
+{
+    EXPECT(1, "votingd: no answer from \"127.0.0.1:1\": ", "list", "--set",
+           "kafka.brokers=127.0.0.1:1");
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_poison_voter_is_listed_and_shown_with_its_words),
+        cmocka_unit_test(what_is_still_bad_comes_back_as_another_letter),
+        cmocka_unit_test(a_voter_whom_a_constraint_kept_out_is_counted_once_when_it_is_gone),
+        cmocka_unit_test(rejected_records_are_replayed_only_if_they_are_named),
+        cmocka_unit_test(purge_asks_and_leaves_what_was_not_replayed),
+        cmocka_unit_test(replays_that_are_killed_count_each_vote_once),
+        cmocka_unit_test(a_replay_is_for_the_stage_that_had_set_it_aside),
+        cmocka_unit_test(a_letter_whose_stage_is_gone_is_skipped_with_the_reason),
+        cmocka_unit_test(names_that_are_wrong_are_told_with_the_nearest),
+        cmocka_unit_test(a_broker_that_is_away_is_said_in_words),
+    };
+
+    if (!election_is_possible()) {
+        return 77;
+    }
+    return cmocka_run_group_tests(tests, set_up, tear_down);
+}
