@@ -67,6 +67,52 @@ static void enriched_batch(struct vd_stage *stage, void *state, struct vd_batch 
     vd_batch_done(batch);
 }
 
+/* ---- audit ---------------------------------------------------------------------------------- */
+
+struct counts {
+    struct vd_audit *audit;
+    int64_t votes, enriched, dead;
+};
+
+/* Votes that wait to be read are not missing. */
+static void on_vote(void *arg, const struct vd_record *record)
+{
+    struct counts *counts = arg;
+
+    counts->votes += record->offset < vd_audit_committed(counts->audit, 0, record->partition);
+}
+
+/* What another program wrote has no position. */
+static void on_enriched(void *arg, const struct vd_record *record)
+{
+    struct counts *counts = arg;
+
+    counts->enriched += record->has_position;
+}
+
+static void on_dead(void *arg, const struct vd_record *record)
+{
+    struct counts *counts = arg;
+
+    counts->dead += record->has_position;
+}
+
+static enum vd_status enriched_audit(struct vd_audit *audit, void *state, struct vd_err *err)
+{
+    struct counts counts = {.audit = audit};
+    VD_AUTO(mem) char *words = vd_format("%s: votes", vd_audit_topic(audit, VD_AUDIT_INPUT, 0));
+    struct vd_audit_claim *claim = vd_audit_claim(audit, words, "enriched + dead");
+
+    (void)state;
+    if (vd_audit_read(audit, VD_AUDIT_INPUT, 0, on_vote, &counts, err) != VD_OK ||
+        vd_audit_read(audit, VD_AUDIT_OUTPUT, 0, on_enriched, &counts, err) != VD_OK ||
+        vd_audit_read(audit, VD_AUDIT_DEAD, 0, on_dead, &counts, err) != VD_OK) {
+        return err->status;
+    }
+    vd_audit_compare(claim, counts.votes, counts.enriched + counts.dead);
+    return VD_OK;
+}
+
 static const struct vd_stage_desc enriched_desc = {
     VD_STAGE_HEAD,
     .name = "enriched",
@@ -74,5 +120,6 @@ static const struct vd_stage_desc enriched_desc = {
     .inputs = (const struct vd_port[]){{"votes", .help = "votes, JSON"}, VD_PORT_END},
     .outputs = (const struct vd_port[]){{"enriched", .help = "flat votes, JSON"}, VD_PORT_END},
     .batch = enriched_batch,
+    .audit = enriched_audit,
 };
 VD_STAGE_EXPORT(enriched_desc)

@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "election.h"
 
@@ -71,10 +73,13 @@ static void run_sql(const char *sql)
 /* Read a topic until it has so many records. */
 static struct peer_log read_topic(const char *name, size_t count)
 {
+    const struct timespec pause = {.tv_nsec = 100000000};
+    const time_t deadline_s = time(NULL) + 60;
     char *topic = election_topic(&election, name);
     struct peer_log log = peer_read(topic, true);
 
-    for (int n = 0; n < 100 && log.count < count; n++) {
+    while (log.count < count && time(NULL) < deadline_s) {
+        (void)nanosleep(&pause, NULL);
         peer_log_free(&log);
         log = peer_read(topic, true);
     }
@@ -173,6 +178,23 @@ TEST(records_that_wait_are_told_and_are_no_damage)
     election_wait_counted(&election, VOTERS + 100, 60);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     assert_code(audit(&election, ""), HOLDS);
+}
+
+TEST(a_plugin_audits_itself_too)
+{
+    char *path = election_topology(&election, "election-enriched.ini");
+    char more[256];
+    struct peer_log log;
+
+    election_start(&election, 0, "--topology", path, NULL);
+    log = read_topic("enriched_votes", VOTERS + 100);
+    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
+    (void)snprintf(more, sizeof(more), "--topology %s", path);
+    assert_code(audit(&election, more), HOLDS);
+    assert_said("1,100 = 1,100  enriched + dead\n");
+    (void)unlink(path);
+    peer_log_free(&log);
+    free(path);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
@@ -387,6 +409,7 @@ int main(void)
         cmocka_unit_test(servers_that_are_away_are_no_difference),
         cmocka_unit_test(a_topology_that_never_ran_is_wrong),
         cmocka_unit_test(records_that_wait_are_told_and_are_no_damage),
+        cmocka_unit_test(a_plugin_audits_itself_too),
         cmocka_unit_test(damage_in_the_database_is_found),
         cmocka_unit_test(a_total_published_too_high_or_too_low_is_found),
         cmocka_unit_test(an_old_total_behind_a_newer_one_is_found),
