@@ -255,7 +255,12 @@ static void on_topics_done(void *arg, const struct vd_err *failure)
         return;
     }
     node->has_topics = true;
-    vd_follower_start(node->host.follower, node->topology->topics, node->topology->topic_count);
+    if (vd_follower_start(node->host.follower, node->topology->topics, node->topology->topic_count,
+                          &err) != VD_OK) {
+        vd_error(node->log, "%s", err.msg);
+        drain(node, VD_EXIT_FAILURE);
+        return;
+    }
     for (size_t i = 0; i < node->stage_count; i++) {
         if (vd_stage_run(node->stages[i], &err) != VD_OK) {
             vd_error(node->log, "%s", err.msg);

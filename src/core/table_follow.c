@@ -31,6 +31,7 @@ struct vd_follower {
     rd_kafka_queue_t *queue;
     struct vd_errands *errands;
     atomic_bool is_closing;
+    bool is_reading; /* the partitions of tables known so far are started */
     bool is_turning; /* in the callbacks of watches and wishes */
     void (*on_closed)(void *arg);
     void *arg;
@@ -172,9 +173,9 @@ static void take_error(struct vd_follower *follower, struct vd_table *table,
     vd_metric_add(follower->errors, 1);
     if (part->error != message->err) { /* said once, until it reads again */
         part->error = message->err;
-        vd_error(follower->log, "table \"%s\" partition %" PRId32 ": %s; %s", table->topic,
-                 message->partition, rd_kafka_message_errstr(message),
-                 is_reset ? "reading it anew from its beginning" : "trying again");
+        vd_warn(follower->log, "table \"%s\" partition %" PRId32 ": %s; %s", table->topic,
+                message->partition, rd_kafka_message_errstr(message),
+                is_reset ? "reading it anew from its beginning" : "trying again");
     }
     if (is_reset) {
         reread(follower, table, message->partition);
@@ -277,28 +278,68 @@ struct vd_follower *vd_follower_new(struct vd_kafka *kafka, struct vd_loop *loop
     return follower;
 }
 
+/* Make the topic known to the library. */
+static void open_table(struct vd_follower *follower, struct vd_table *table)
+{
+    rd_kafka_topic_conf_t *conf = rd_kafka_default_topic_conf_dup(follower->rk);
+
+    rd_kafka_topic_conf_set_opaque(conf, table);
+    table->rkt = rd_kafka_topic_new(follower->rk, table->topic, conf);
+    assert(table->rkt != NULL); /* the topic was created or compared: its name is good */
+}
+
 static void start_table(struct vd_follower *follower, struct vd_table *table)
 {
-    rd_kafka_topic_conf_t *conf;
     size_t at = 0;
 
     while (at < follower->topic_count && strcmp(follower->topics[at]->name, table->topic) != 0) {
         at++;
     }
     assert(at < follower->topic_count && follower->topics[at]->partitions_found > 0);
-    if (follower->rk == NULL) {
-        return; /* said in vd_follower_start */
-    }
-    conf = rd_kafka_default_topic_conf_dup(follower->rk);
-    rd_kafka_topic_conf_set_opaque(conf, table);
-    table->rkt = rd_kafka_topic_new(follower->rk, table->topic, conf);
-    assert(table->rkt != NULL); /* the topic was created or compared: its name is good */
     vd_table_start(table, follower->topics[at]->partitions_found);
     for (int32_t i = 0; i < table->part_count; i++) {
         const bool is_started = start_partition(table, i);
 
         assert(is_started);
         (void)is_started; /* only asserted */
+    }
+}
+
+struct introduction {
+    struct vd_errand errand;
+    struct vd_follower *follower;
+};
+
+/* Ask for the leaders of all topics. A partition that is to be read and has no leader yet is looked
+ * at again only after half a second (2.0.2), so none is started before. */
+static bool run_introduction(struct vd_errand *errand)
+{
+    const struct introduction *first = vd_owner(errand, struct introduction, errand);
+    const rd_kafka_metadata_t *metadata = NULL;
+
+    if (atomic_load(&first->follower->is_closing)) {
+        return true;
+    }
+    if (rd_kafka_metadata(first->follower->rk, 0, NULL, &metadata, ASK_MS) !=
+        RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return false; /* why, librdkafka's log says */
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return true;
+}
+
+static void on_introduced(struct vd_errand *errand)
+{
+    struct introduction *first = vd_owner(errand, struct introduction, errand);
+    struct vd_follower *follower = first->follower;
+
+    free(first);
+    if (atomic_load(&follower->is_closing)) {
+        return;
+    }
+    follower->is_reading = true;
+    for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
+        start_table(follower, table);
     }
 }
 
@@ -312,6 +353,9 @@ struct vd_table *vd_follower_table(struct vd_follower *follower, const char *top
     if (*at == NULL) {
         *at = vd_table_new(follower, topic, follower->metrics);
         if (follower->topics != NULL) {
+            open_table(follower, *at);
+        }
+        if (follower->is_reading) {
             start_table(follower, *at);
         }
     }
@@ -334,31 +378,39 @@ static rd_kafka_t *new_consumer(struct vd_follower *follower, char *text, size_t
     return rk;
 }
 
-void vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
-                       size_t count)
+enum vd_status vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
+                                 size_t count, struct vd_err *err)
 {
+    struct introduction *first;
     rd_kafka_queue_t *main_queue;
     char text[512] = "";
 
     assert(follower->topics == NULL);
-    follower->topics = topics;
-    follower->topic_count = count;
     follower->rk = new_consumer(follower, text, sizeof(text));
     if (follower->rk == NULL) {
-        vd_error(follower->log, "tables: could not create a Kafka consumer: %s; they stay empty",
-                 text);
-    } else {
-        follower->queue = rd_kafka_queue_new(follower->rk);
-        /* Errors come on the main queue, which nobody else would drain. */
-        main_queue = rd_kafka_queue_get_main(follower->rk);
-        rd_kafka_queue_forward(main_queue, follower->queue);
-        rd_kafka_queue_destroy(main_queue);
-        rd_kafka_queue_cb_event_enable(follower->queue, on_messages, follower);
-        follower->errands = vd_errands_new(follower->loop);
+        return vd_fail(err, VD_FAILED,
+                       "could not follow the tables: could not create a Kafka "
+                       "consumer: %s",
+                       text);
     }
+    follower->topics = topics;
+    follower->topic_count = count;
+    follower->queue = rd_kafka_queue_new(follower->rk);
+    /* Errors come on the main queue, which nobody else would drain. */
+    main_queue = rd_kafka_queue_get_main(follower->rk);
+    rd_kafka_queue_forward(main_queue, follower->queue);
+    rd_kafka_queue_destroy(main_queue);
+    rd_kafka_queue_cb_event_enable(follower->queue, on_messages, follower);
+    follower->errands = vd_errands_new(follower->loop);
     for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
-        start_table(follower, table);
+        open_table(follower, table);
     }
+    first = vd_alloc(sizeof(*first));
+    first->errand.run = run_introduction;
+    first->errand.on_done = on_introduced;
+    first->follower = follower;
+    vd_errands_submit(follower->errands, &first->errand);
+    return VD_OK;
 }
 
 /* ---- end ------------------------------------------------------------------------------------- */

@@ -17,9 +17,9 @@ struct vd_table *vd_follower_table(struct vd_follower *follower, const char *top
 
 /* Begin reading all tables from their beginning, later ones as soon as they are asked for;
  * partition counts come from vd_topics_ensure. Every table's topic is among 'topics', which are
- * borrowed. */
-void vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
-                       size_t count);
+ * borrowed. Fails: VD_FAILED; no table will ever be current. */
+enum vd_status vd_follower_start(struct vd_follower *follower, struct vd_topic_conf *const *topics,
+                                 size_t count, struct vd_err *err) VD_MUST_CHECK;
 
 /* Final, and not from a table's callback; nothing is called any more but on_closed, or NULL, on the
  * loop, when consumer and tables are gone. */

@@ -70,7 +70,8 @@ static void on_topics(void *arg, const struct vd_err *failure)
     if (failure != NULL) {
         fail_msg("%s", failure->msg);
     }
-    vd_follower_start(rig->host.follower, rig->topics, rig->topic_count);
+    assert_int_equal(vd_follower_start(rig->host.follower, rig->topics, rig->topic_count, NULL),
+                     VD_OK);
     if (vd_stage_run(rig->stage, &err) != VD_OK) {
         fail_msg("%s", err.msg);
     }

@@ -74,7 +74,8 @@ TEST(tables_publisher_and_topics_survive_a_killed_broker)
     at.follower =
         vd_follower_new(at.broker.kafka, &at.broker.loop, at.broker.log, at.broker.metrics);
     at.table = vd_follower_table(at.follower, at.topic);
-    vd_follower_start(at.follower, at.broker.list, at.broker.topic_count);
+    assert_int_equal(vd_follower_start(at.follower, at.broker.list, at.broker.topic_count, NULL),
+                     VD_OK);
     publish(&at, "a", "1");
     broker_wait(&at.broker, has(&at, "a", "1") && vd_table_is_current(at.table));
 

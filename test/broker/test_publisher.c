@@ -68,7 +68,8 @@ TEST(what_is_published_is_read_back_by_a_table)
     scene_init(&at, 2);
     follower = vd_follower_new(at.broker.kafka, &at.broker.loop, at.broker.log, at.broker.metrics);
     table = vd_follower_table(follower, at.topic);
-    vd_follower_start(follower, at.broker.list, at.broker.topic_count);
+    assert_int_equal(vd_follower_start(follower, at.broker.list, at.broker.topic_count, NULL),
+                     VD_OK);
     for (int i = 0; i < 5000; i++) {
         char text[16];
 

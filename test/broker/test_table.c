@@ -62,7 +62,8 @@ static void follow_init(struct follow *at, int64_t partitions)
 
 static void follow_start(struct follow *at)
 {
-    vd_follower_start(at->follower, at->broker.list, at->broker.topic_count);
+    assert_int_equal(vd_follower_start(at->follower, at->broker.list, at->broker.topic_count, NULL),
+                     VD_OK);
 }
 
 static void follow_fini(struct follow *at)
