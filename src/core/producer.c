@@ -12,6 +12,7 @@
 #include "txn_watch.h"
 
 #define INIT_TIMEOUT_MS 2000
+#define INIT_SLICE_MS 50 /* of it, for a first look; doubles */
 #define RETRY_PAUSE_MS 50
 #define FENCED_TWICE_MS 60000
 #define METADATA_TIMEOUT_MS 2000
@@ -192,10 +193,43 @@ static enum vd_status take_error(struct vd_producer *producer, rd_kafka_error_t 
     return status;
 }
 
+/* While the coordinator ends a killed predecessor's transaction, for some 20 ms, it answers "come
+ * back", and then librdkafka waits for half a second (2.0.2). A new instance asks at once. */
+static enum vd_status init_transactions(struct vd_producer *producer, struct vd_err *err)
+{
+    const int64_t end_ms = now_ms() + INIT_TIMEOUT_MS;
+
+    for (int slice_ms = INIT_SLICE_MS;; slice_ms *= 2) {
+        rd_kafka_error_t *error;
+        rd_kafka_resp_err_t code;
+        bool is_last = now_ms() + slice_ms >= end_ms;
+
+        if (producer->rk == NULL && create_instance(producer, err) != VD_OK) {
+            return err->status;
+        }
+        error = rd_kafka_init_transactions(producer->rk, slice_ms);
+        if (error == NULL) {
+            return VD_OK;
+        }
+        code = rd_kafka_error_code(error);
+        if (is_last || !rd_kafka_error_is_retriable(error)) {
+            bool is_over = !rd_kafka_error_is_retriable(error);
+
+            (void)take_error(producer, error, VD_AGAIN, "settle the last transaction", err);
+            if (is_over) {
+                vd_producer_recycle(producer);
+            }
+            return VD_AGAIN;
+        }
+        rd_kafka_error_destroy(error);
+        if (code == RD_KAFKA_RESP_ERR_CONCURRENT_TRANSACTIONS) {
+            destroy_instance(producer);
+        }
+    }
+}
+
 enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *err)
 {
-    rd_kafka_error_t *error;
-
     if (producer->is_doubted) {
         vd_producer_recycle(producer);
     }
@@ -208,21 +242,12 @@ enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *er
             "another process uses transactional.id \"%s\": give each node its own --node",
             producer->transactional_id);
     }
-    if (producer->rk == NULL && create_instance(producer, err) != VD_OK) {
+    if (init_transactions(producer, err) != VD_OK) {
         return err->status;
     }
-    error = rd_kafka_init_transactions(producer->rk, INIT_TIMEOUT_MS);
-    if (error == NULL) {
-        producer->is_ready = true;
-        fetch_metadata(producer);
-        return VD_OK;
-    }
-    if (!rd_kafka_error_is_retriable(error)) {
-        (void)take_error(producer, error, VD_AGAIN, "settle the last transaction", err);
-        vd_producer_recycle(producer);
-        return VD_AGAIN;
-    }
-    return take_error(producer, error, VD_AGAIN, "settle the last transaction", err);
+    producer->is_ready = true;
+    fetch_metadata(producer);
+    return VD_OK;
 }
 
 static rd_kafka_headers_t *headers_of(const struct vd_txn_job *job,
