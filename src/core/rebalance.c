@@ -169,7 +169,7 @@ void vd_rebalance_continue(struct vd_stage *stage)
     }
     if (stage->is_revoking) {
         finish_revoke(stage);
-    } else if (stage->is_rechecking) {
+    } else if (stage->is_rechecking && stage->life == VD_LIFE_RUNNING) {
         finish_recheck(stage);
     }
 }

@@ -331,6 +331,28 @@ TEST(a_recheck_asks_about_every_partition_again_and_loses_nothing)
     rig_check_copies(application, 2000);
 }
 
+static bool is_rechecked_at_the_end(struct rig *rig)
+{
+    if (!rig_has_all(rig)) {
+        return false;
+    }
+    vd_stage_recheck(rig->stage);
+    return true; /* so it drains, before the loop turns */
+}
+
+TEST(a_recheck_that_meets_a_drain_comes_to_nothing)
+{
+    VD_AUTO(mem) char *application = rig_make_topics();
+    struct rig rig;
+
+    rig_send_numbers(application, 0, 40);
+    open_with(&rig, application, start_where_it_was);
+    rig.expected = 40;
+    rig_run(&rig, is_rechecked_at_the_end);
+    assert_int_equal(probe.assigned, RIG_PARTITIONS);
+    rig_check_copies(application, 40);
+}
+
 /* Answered when the stage stops, without effect. */
 static void keep_silent(struct vd_stage *stage, void *state, struct vd_assign *assign)
 {
@@ -369,6 +391,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(what_was_emitted_before_becomes_no_dead_letter_either),
         cmocka_unit_test(what_was_emitted_can_be_read_again_in_parts),
         cmocka_unit_test(a_recheck_asks_about_every_partition_again_and_loses_nothing),
+        cmocka_unit_test(a_recheck_that_meets_a_drain_comes_to_nothing),
         cmocka_unit_test(a_question_without_answer_does_not_hold_up_the_group),
     };
 

@@ -372,8 +372,9 @@ TEST(another_ballot_deleted_rows_and_offsets_past_the_end_stop_with_words)
     start_node(1000, NULL);
     election_wait_log(&scene->election, 0, "partition 1: offset 3 had no row, though vote_progress",
                       WAIT_S);
-    election_wait_log(&scene->election, 0,
-                      "partition 2: offset 5000 is committed, but the partition ends at", WAIT_S);
+    election_wait_log(
+        &scene->election, 0,
+        "partition 2: the committed offset is 5000, but the voters' partition ends at", WAIT_S);
     assert_int_equal(election_get(&scene->election, 0, "/readyz", &ready), 503);
     free(ready);
     assert_int_equal(count_votes(), 1000); /* nothing of it was emitted */

@@ -2,7 +2,7 @@
  * (test/model/voting.c) and the table of the protocol's page. */
 #include "test.h"
 
-#include <stdio.h>
+#include <string.h>
 
 #include "record.h"
 #include "voting/check.h"
@@ -157,8 +157,47 @@ TEST(rows_are_searched_only_for_offsets_of_another_program)
     assert_int_equal(voting_check(&facts).start, 0);
 }
 
+TEST(a_person_is_told_the_numbers_and_the_cure)
+{
+    static const struct {
+        struct voting_facts facts;
+        const char *words;
+    } cases[] = {
+        {{.end = 4, .committed = 9, .is_ours = true, .progress = 9, .emitted = 3},
+         "the committed offset is 9, but the voters' partition ends at 4: it was truncated or "
+         "recreated. Restore it, or begin a new election: new topics with a higher generation, and "
+         "empty tables"},
+        {{.end = 4, .committed = 4, .is_ours = true, .progress = 4, .emitted = 8},
+         "the last vote is for offset 8, but the voters' partition ends at 4: "},
+        {{.end = 4, .committed = 4, .is_ours = true, .progress = 9, .emitted = 3},
+         "vote_progress stands at offset 9, but the voters' partition ends at 4: "},
+        {{.end = 40, .committed = 30, .progress = 20, .emitted = 19},
+         "offset 30 was committed by another program, past offset 20 up to which PostgreSQL has "
+         "votes: the voters between would be left out. Set the group's offset back to 20 or below, "
+         "or delete it"},
+        {{.begin = 10,
+          .end = 40,
+          .committed = 30,
+          .is_ours = true,
+          .last = 29,
+          .progress = 30,
+          .emitted = 4},
+         "offset 5 must be read again, but the voters' partition begins at 10: its records are "
+         "gone. "},
+    };
+    char text[VD_ERR_MSG_BYTES];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct voting_decision decision = voting_check(&cases[i].facts);
+
+        voting_check_describe(&cases[i].facts, &decision, text);
+        assert_memory_equal(text, cases[i].words, strlen(cases[i].words));
+    }
+}
+
 RUN_TESTS(cmocka_unit_test(numbers_that_do_not_fit_stop_the_partition),
           cmocka_unit_test(a_start_is_the_one_of_the_model),
           cmocka_unit_test(every_vote_that_was_lost_is_read_again),
           cmocka_unit_test(what_was_mended_is_found_in_order),
-          cmocka_unit_test(rows_are_searched_only_for_offsets_of_another_program))
+          cmocka_unit_test(rows_are_searched_only_for_offsets_of_another_program),
+          cmocka_unit_test(a_person_is_told_the_numbers_and_the_cure))

@@ -1,6 +1,10 @@
 /* The table of 4.5, from top to bottom. */
 #include "check.h"
 
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+
 #include "record.h"
 
 static int64_t larger(int64_t a, int64_t b)
@@ -55,4 +59,49 @@ struct voting_decision voting_check(const struct voting_facts *facts)
         decision.finding = VOTING_START_GONE;
     }
     return decision;
+}
+
+/* 'number' of 'what' is past the end. */
+static void describe_end(const char *what, int64_t number, int64_t end, char text[VD_ERR_MSG_BYTES])
+{
+    (void)snprintf(text, VD_ERR_MSG_BYTES,
+                   "%s %" PRId64 ", but the voters' partition ends at %" PRId64
+                   ": it was truncated or recreated. Restore it, or begin a new election: new "
+                   "topics with a higher generation, and empty tables",
+                   what, number, end);
+}
+
+void voting_check_describe(const struct voting_facts *facts, const struct voting_decision *decision,
+                           char text[VD_ERR_MSG_BYTES])
+{
+    switch (decision->finding) {
+    case VOTING_COMMITTED_PAST_END:
+        describe_end("the committed offset is", facts->committed, facts->end, text);
+        break;
+    case VOTING_EMITTED_PAST_END:
+        describe_end("the last vote is for offset", facts->emitted, facts->end, text);
+        break;
+    case VOTING_PROGRESS_PAST_END:
+        describe_end("vote_progress stands at offset", facts->progress, facts->end, text);
+        break;
+    case VOTING_MOVED_AHEAD:
+        (void)snprintf(text, VD_ERR_MSG_BYTES,
+                       "offset %" PRId64 " was committed by another program, past offset %" PRId64
+                       " up to which PostgreSQL has votes: the voters between would be left out. "
+                       "Set the group's offset back to %" PRId64 " or below, or delete it",
+                       facts->committed, facts->progress, facts->progress);
+        break;
+    case VOTING_START_GONE:
+        (void)snprintf(text, VD_ERR_MSG_BYTES,
+                       "offset %" PRId64 " must be read again, but the voters' partition begins at "
+                       "%" PRId64 ": its records are gone. Restore it, or begin a new election: "
+                       "new topics with a higher generation, and empty tables",
+                       decision->start, facts->begin);
+        break;
+    case VOTING_SEARCH:
+    case VOTING_NORMAL:
+    case VOTING_TOPIC_LOST:
+    case VOTING_OFFSETS_BACK:
+        assert(false); /* nobody has to */
+    }
 }

@@ -6,6 +6,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "err.h"
+
 /* All are offsets of the voters' partition; VD_NO_OFFSET: none. */
 struct voting_facts {
     int64_t begin, end; /* those that exist: the first, and the one behind the last */
@@ -40,5 +42,9 @@ struct voting_decision {
 };
 
 struct voting_decision voting_check(const struct voting_facts *facts);
+
+/* Why a person must act, with the numbers and the cure. */
+void voting_check_describe(const struct voting_facts *facts, const struct voting_decision *decision,
+                           char text[VD_ERR_MSG_BYTES]);
 
 #endif

@@ -165,8 +165,10 @@ static void start(struct voting_takeover *takeover)
 
 static void stop(struct voting_takeover *takeover, const char *reason)
 {
+    int32_t partition = partition_of(takeover);
+
     takeover->has_answered = true;
-    vd_assign_stop(take_first(takeover), "%s", reason);
+    vd_assign_stop(take_first(takeover), "partition %" PRId32 ": %s", partition, reason);
 }
 
 /* Another node that has lost the partition, and does not know yet, may have moved the progress
@@ -183,54 +185,6 @@ static bool pass_on(struct voting_takeover *takeover)
     takeover->questions->is_passed_on = true;
     vd_stage_recheck(takeover->stage);
     return true;
-}
-
-/* In words, with the numbers and the cure. */
-static void describe_misfit(const struct voting_takeover *takeover, char text[VD_ERR_MSG_BYTES])
-{
-    static const char anew[] =
-        "it was truncated or recreated. Restore it, or begin a new election: new topics with a "
-        "higher generation, and empty tables";
-    const struct voting_facts *facts = &takeover->facts;
-    const char *votes = vd_stage_output_topic(takeover->stage, OUTPUT_VOTES);
-    int32_t partition = partition_of(takeover);
-
-    switch (takeover->decision.finding) {
-    case VOTING_COMMITTED_PAST_END:
-        (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "partition %" PRId32 ": offset %" PRId64
-                       " is committed, but the partition ends at %" PRId64 ": %s",
-                       partition, facts->committed, facts->end, anew);
-        break;
-    case VOTING_EMITTED_PAST_END:
-        (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "partition %" PRId32 ": %s has a vote for offset %" PRId64
-                       ", but the partition ends at %" PRId64 ": %s",
-                       partition, votes, facts->emitted, facts->end, anew);
-        break;
-    case VOTING_PROGRESS_PAST_END:
-        (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "partition %" PRId32 ": vote_progress stands at offset %" PRId64
-                       ", but the partition ends at %" PRId64 ": %s",
-                       partition, facts->progress, facts->end, anew);
-        break;
-    case VOTING_MOVED_AHEAD:
-        (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "partition %" PRId32 ": offset %" PRId64
-                       " was committed by another program, past offset %" PRId64
-                       " up to which PostgreSQL has votes: the voters between would be left out. "
-                       "Set the group's offset back to %" PRId64 " or below, or delete it",
-                       partition, facts->committed, facts->progress, facts->progress);
-        break;
-    default:
-        (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "partition %" PRId32 ": offset %" PRId64
-                       " must be read again, but the partition begins at %" PRId64
-                       ": its records are gone. Restore it, or begin a new election: new topics "
-                       "with a higher generation, and empty tables",
-                       partition, takeover->decision.start, facts->begin);
-        break;
-    }
 }
 
 /* ---- votes put back ------------------------------------------------------------------------ */
@@ -297,12 +251,11 @@ static bool is_put(struct voting_takeover *takeover, const struct vd_pg_reply *r
             continue;
         }
         (void)snprintf(text, sizeof(text),
-                       "partition %" PRId32
-                       ": PostgreSQL had lost votes, and voter \"%.*s\", whose "
+                       "PostgreSQL had lost votes, and voter \"%.*s\", whose "
                        "vote for offset %" PRId64 " is in %s, has another row there now: a second "
                        "vote was counted, or rows were changed by hand. Delete that row, or "
                        "restore the database as it was, then restart",
-                       row.partition, (int)row.voter_id_len, row.voter_id, row.offset,
+                       (int)row.voter_id_len, row.voter_id, row.offset,
                        vd_stage_output_topic(takeover->stage, OUTPUT_VOTES));
         stop(takeover, text);
         return false;
@@ -330,11 +283,11 @@ static bool add_refill(struct voting_takeover *takeover, const struct vd_record 
     if (!el_vote_read(record->value, record->value_len, &takeover->scratch, &vote) ||
         vote.candidate_len == 0 || vote.second < 0) {
         (void)snprintf(text, sizeof(text),
-                       "partition %" PRId32 ": PostgreSQL has lost votes, and %s[%" PRId32
-                       "] offset %" PRId64 " is none that could be put back: restore the database, "
+                       "PostgreSQL has lost votes, and %s[%" PRId32 "] offset %" PRId64
+                       " is none that could be put back: restore the database, "
                        "or the topic",
-                       record->partition, vd_stage_output_topic(takeover->stage, OUTPUT_VOTES),
-                       record->partition, record->offset);
+                       vd_stage_output_topic(takeover->stage, OUTPUT_VOTES), record->partition,
+                       record->offset);
         stop(takeover, text);
         return false;
     }
@@ -431,7 +384,7 @@ static void act(struct voting_takeover *takeover)
 
     if (takeover->decision.finding > VOTING_OFFSETS_BACK) {
         if (!pass_on(takeover)) {
-            describe_misfit(takeover, text);
+            voting_check_describe(&takeover->facts, &takeover->decision, text);
             stop(takeover, text);
         }
         return;
