@@ -19,6 +19,7 @@ struct vd_batch *vd_batch_new(struct vd_stage *stage, size_t input)
     batch->spans = vd_alloc_array(stage->part_count + 1, sizeof(*batch->spans));
     batch->job = vd_txn_job_new(VD_TXN_COMMIT, batch);
     batch->job->run = stage->run;
+    batch->job->producer = stage->producer;
     return batch;
 }
 

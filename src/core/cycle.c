@@ -9,7 +9,8 @@
 #include "letter.h"
 #include "stage_impl.h"
 
-#define JOBS_MAX 2 /* commits with the producer: one runs, one waits */
+#define JOBS_MAX 2          /* commits with the producer: one runs, one waits */
+#define PRODUCER_LOOK_MS 20 /* until a source's first producer is ready */
 
 bool vd_cycle_is_idle(const struct vd_stage *stage)
 {
@@ -123,6 +124,9 @@ static void finish_rewind(struct vd_stage *stage)
         return;
     }
     stage->is_rewinding = false;
+    if (stage->txn != NULL) {
+        stage->producer = vd_txn_producer(stage->txn);
+    }
     for (size_t i = 0; i < stage->part_count; i++) {
         vd_part_rewind(stage->parts[i]);
     }
@@ -288,6 +292,23 @@ static void offer_input(struct vd_stage *stage)
     }
 }
 
+/* A source goes on from its own progress, which nobody fences but its producer: the one that is
+ * ready now must be the one that it was read under. */
+static bool check_producer(struct vd_stage *stage)
+{
+    uint64_t number = vd_txn_producer(stage->txn);
+
+    if (number == 0) {
+        vd_timer_start(stage->wait, PRODUCER_LOOK_MS);
+        return false;
+    }
+    if (stage->producer == 0) {
+        stage->is_rewinding = true; /* the first one */
+        finish_rewind(stage);
+    }
+    return true;
+}
+
 static void offer(struct vd_stage *stage)
 {
     if (!can_offer(stage)) {
@@ -295,7 +316,7 @@ static void offer(struct vd_stage *stage)
     }
     if (stage->input_count > 0) {
         offer_input(stage);
-    } else if (!stage->is_ended && !vd_timer_is_active(stage->wait)) {
+    } else if (!stage->is_ended && !vd_timer_is_active(stage->wait) && check_producer(stage)) {
         call_stage(stage, vd_batch_new(stage, 0));
     }
 }

@@ -35,9 +35,11 @@ struct vd_producer {
     bool is_doubted;           /* recycle before the next begin */
     struct vd_txn_watch watch;
     atomic_int_fast64_t recycled;
+    atomic_uint_fast64_t number; /* of this instance, once it is ready */
+    int64_t alone_ms;  /* when a source's transaction began: no group knows who owns what; else 0 */
     int64_t ended_ns;  /* when the last transaction was answered; 0: none yet */
     int64_t fenced_ms; /* when it was last fenced; 0: never */
-    bool is_fenced_twice;
+    bool is_fenced_off;
 };
 
 static int64_t now_ms(void)
@@ -114,6 +116,11 @@ bool vd_producer_is_fenced(const struct vd_producer *producer)
     return producer->fenced_ms != 0;
 }
 
+uint64_t vd_producer_number(const struct vd_producer *producer)
+{
+    return atomic_load(&producer->number);
+}
+
 int64_t vd_producer_recycled(const struct vd_producer *producer)
 {
     return atomic_load(&producer->recycled);
@@ -167,7 +174,8 @@ static bool is_fencing(rd_kafka_resp_err_t code)
 }
 
 /* One fence can be a time-out of ours that the broker ended, or our own return to the group; two in
- * a minute are another process. */
+ * a minute are another process. Of a source whose transaction was too young to time out, one is
+ * proof enough; and it must not fence the other in turn. */
 static void note_fencing(struct vd_producer *producer, rd_kafka_resp_err_t code)
 {
     char text[256];
@@ -176,8 +184,9 @@ static void note_fencing(struct vd_producer *producer, rd_kafka_resp_err_t code)
     if (!is_fencing(code) && !is_fencing(fatal)) {
         return;
     }
-    if (producer->fenced_ms != 0 && now_ms() - producer->fenced_ms < FENCED_TWICE_MS) {
-        producer->is_fenced_twice = true;
+    if ((producer->fenced_ms != 0 && now_ms() - producer->fenced_ms < FENCED_TWICE_MS) ||
+        (producer->alone_ms != 0 && now_ms() - producer->alone_ms < VD_TXN_TIMEOUT_MS)) {
+        producer->is_fenced_off = true;
     }
     producer->fenced_ms = now_ms();
 }
@@ -236,7 +245,7 @@ enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *er
     if (producer->is_ready) {
         return VD_OK;
     }
-    if (producer->is_fenced_twice) {
+    if (producer->is_fenced_off) {
         return vd_fail(
             err, VD_INVALID,
             "another process uses transactional.id \"%s\": give each node its own --node",
@@ -246,6 +255,7 @@ enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *er
         return err->status;
     }
     producer->is_ready = true;
+    atomic_fetch_add(&producer->number, 1);
     fetch_metadata(producer);
     return VD_OK;
 }
@@ -401,6 +411,7 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
         pause_ms(MARKERS_MS);
     }
     vd_txn_watch_reset(&producer->watch);
+    producer->alone_ms = job->offsets == NULL ? now_ms() : 0;
     error = rd_kafka_begin_transaction(producer->rk);
     if (error != NULL) {
         return take_error(producer, error, VD_FAILED, "begin a transaction", err);
@@ -411,6 +422,7 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
         end_transaction(producer, deadline_ms, err) != VD_OK) {
         return err->status;
     }
+    producer->alone_ms = 0;
     producer->ended_ns = vd_mono_ns();
     job->seconds = (double)(producer->ended_ns - begin_ns) / 1e9;
     producer->is_doubted = vd_txn_watch_is_doubtful(&producer->watch);

@@ -20,8 +20,8 @@ void vd_producer_free(struct vd_producer *producer);
 
 /* Create the instance if there is none and let the coordinator settle what the last one left; one
  * attempt of about 2 s.
- * Fails: VD_AGAIN: the broker is away, call again. VD_INVALID: fenced twice in a minute, so another
- * process uses the same transactional.id. */
+ * Fails: VD_AGAIN: the broker is away, call again. VD_INVALID: another process uses the same
+ * transactional.id: fenced twice in a minute, or once in a source's young transaction. */
 enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *err) VD_MUST_CHECK;
 
 /* Run one transaction, begin to commit.
@@ -34,6 +34,10 @@ void vd_producer_recycle(struct vd_producer *producer);
 
 /* True once the broker has refused the producer because a newer one has its transactional.id. */
 bool vd_producer_is_fenced(const struct vd_producer *producer);
+
+/* How many instances have been ready so far: which of them is the present one. Nobody else can have
+ * committed under the transactional.id since it became ready. Thread: any. */
+uint64_t vd_producer_number(const struct vd_producer *producer);
 
 /* Thread: any. */
 int64_t vd_producer_recycled(const struct vd_producer *producer);

@@ -14,7 +14,8 @@
  *   batch     records of one input (none for a source); emit, then answer, once
  *   committed a batch that was answered "done" is durable, in the order they were answered
  *   rewound   every batch not yet committed is void; its records will be offered again. Forget
- *             whatever came from them
+ *             whatever came from them. A source: nobody else can commit in its name from here on;
+ *             read how far it came. Also before its first batch
  *   revoke    a partition is no longer ours
  *   drain     no more batches will come; answer the one under way soon
  *   stop      free everything; also called after a start that failed. The state itself is core's

@@ -165,6 +165,7 @@ struct vd_stage {
     int64_t job_since_ms;                    /* since when it has the oldest; loop clock */
     uint64_t run;
     bool is_rewinding;  /* wait until nothing is under way, then begin again */
+    uint64_t producer;  /* number of the one that a source has read its progress under */
     bool is_ended;      /* a source has nothing more */
     bool is_woken;      /* offer a batch, with or without records */
     size_t batch_limit; /* records; smaller than the option while a bad record is looked for */

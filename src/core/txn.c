@@ -128,6 +128,11 @@ int64_t vd_txn_busy_ms(struct vd_txn *txn)
     return begun_ns == 0 ? 0 : (vd_mono_ns() - begun_ns) / 1000000 + 1;
 }
 
+uint64_t vd_txn_producer(const struct vd_txn *txn)
+{
+    return vd_producer_number(txn->producer);
+}
+
 int64_t vd_txn_recycled(const struct vd_txn *txn)
 {
     return vd_producer_recycled(txn->producer);
@@ -238,6 +243,12 @@ static void run_commit(struct vd_txn *txn, struct vd_txn_job *job)
     }
     status = wait_ready(txn, &job->err);
     job->outcome = VD_TXN_VOID;
+    if (status == VD_OK && job->offsets == NULL &&
+        job->producer != vd_producer_number(txn->producer)) {
+        (void)vd_fail(&job->err, VD_AGAIN, "the producer was replaced");
+        vd_txn_void(txn, job->run);
+        return;
+    }
     if (status == VD_OK) {
         set_begun(txn, vd_mono_ns());
         if (vd_producer_commit(txn->producer, job, &job->err) == VD_OK) {

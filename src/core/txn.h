@@ -61,8 +61,9 @@ enum vd_txn_outcome {
 
 struct vd_txn_job {
     enum vd_txn_kind kind;
-    void *owner;  /* the loop's own */
-    uint64_t run; /* jobs of a run behind a void one are void as well */
+    void *owner;       /* the loop's own */
+    uint64_t run;      /* jobs of a run behind a void one are void as well */
+    uint64_t producer; /* of a source: the producer's number when it last read its progress */
     struct vd_buf arena;
     struct vd_txn_record *records;
     size_t record_count, record_cap;
@@ -130,6 +131,11 @@ bool vd_txn_is_waiting(struct vd_txn *txn, char *text, size_t bytes);
 /* From now on wait no more for a broker that is away: jobs that would have to come back void. For a
  * stage that drains; what was blocked already ends with its transaction's time. */
 void vd_txn_leave(struct vd_txn *txn);
+
+/* The number of the producer that is ready, 0: none has been yet. A source's jobs are void under
+ * any other than the one that they name: since it read its progress, another process may have gone
+ * on. Thread: any. */
+uint64_t vd_txn_producer(const struct vd_txn *txn);
 
 /* Replace the producer before its next commit. */
 void vd_txn_doubt(struct vd_txn *txn);

@@ -382,6 +382,12 @@ bool host_abort(void)
     return true;
 }
 
+void host_rewind(void)
+{
+    host.is_rewinding = true;
+    finish_rewind();
+}
+
 bool host_commit_unknown(void)
 {
     struct vd_batch *job = take_job();

@@ -43,6 +43,7 @@ bool host_offer(void);                        /* a batch */
 bool host_commit(void);                       /* the oldest answered batch is durable */
 bool host_abort(void);                        /* it is not, nor is any behind it */
 bool host_commit_unknown(void); /* it is durable, but the process dies before it hears of it */
+void host_rewind(void);         /* the producer became ready: from here on nobody else commits */
 void host_advance(int64_t ms);
 
 /* HTTP: the URL that is asked for, or NULL; and its answer. */

@@ -91,6 +91,38 @@ TEST(restart_with_nothing_to_do_publishes_nothing)
     host_end();
 }
 
+/* A second process of the same shard has committed a page after this one had asked how far the
+ * shard came, and before its producer was ready: it must ask again. */
+TEST(progress_asked_for_too_early_is_asked_for_again)
+{
+    static const char *const options[] = {"voters=100", "batch_voters=50", NULL};
+    size_t all, half = 0;
+
+    host_begin(options);
+    host_run(100);
+    all = host_log_count;
+    while (strcmp(host_log[half].key, "synthetic/0") != 0) {
+        half++;
+    }
+    half++; /* behind the first page and its progress */
+    assert_true(half < all);
+    assert_int_equal(host_count(VOTERS), 100);
+    host_stop();
+
+    host_begin(options);
+    while (host_pg_connect() || host_pg_step(HOST_OK)) {
+    }
+    host_rewind();
+    host_log_count = half; /* what is there when the first question is answered */
+    assert_true(host_table_step());
+    host_log_count = all;
+    host_run(100);
+    assert_int_equal(host_count(VOTERS), 100);
+    assert_int_equal(host_log_count, all);
+    assert_true(host_is_ended());
+    host_end();
+}
+
 TEST(more_voters_are_added_to_those_that_are_there)
 {
     char *grown, *at_once;
@@ -375,6 +407,7 @@ int main(void)
         cmocka_unit_test(candidates_are_one_a_party_and_alternate),
         cmocka_unit_test(candidates_of_the_table_are_taken_as_they_are),
         cmocka_unit_test(restart_with_nothing_to_do_publishes_nothing),
+        cmocka_unit_test(progress_asked_for_too_early_is_asked_for_again),
         cmocka_unit_test(more_voters_are_added_to_those_that_are_there),
         cmocka_unit_test(fewer_voters_than_there_are_leave_nothing_to_do),
         cmocka_unit_test(electorate_that_was_not_finished_may_end_where_it_is),

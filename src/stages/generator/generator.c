@@ -170,6 +170,11 @@ static void on_synced(void *arg)
     if (generator->is_stopping) {
         return;
     }
+    if (generator->is_sync_stale) {
+        generator->is_sync_stale = false;
+        vd_table_sync(vd_stage_table(generator->stage, GEN_TABLE_PROGRESS), on_synced, generator);
+        return;
+    }
     if (load_progress(generator, &err) != VD_OK || load_candidates(generator, &err) != VD_OK) {
         halt(generator, err.msg);
         return;
@@ -186,6 +191,7 @@ static void on_synced(void *arg)
 void gen_sync(struct generator *generator)
 {
     gen_set_state(generator, GEN_SYNCING);
+    generator->is_sync_stale = false;
     vd_table_sync(vd_stage_table(generator->stage, GEN_TABLE_PROGRESS), on_synced, generator);
 }
 
@@ -413,6 +419,8 @@ static void generator_rewound(struct vd_stage *stage, void *state)
     generator->pending_count = 0;
     if (generator->state == GEN_RUNNING || generator->state == GEN_COMPLETE) {
         gen_sync(generator);
+    } else if (generator->state == GEN_SYNCING) {
+        generator->is_sync_stale = true; /* it was asked before nobody else could commit */
     }
 }
 

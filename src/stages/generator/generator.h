@@ -43,6 +43,7 @@ struct generator {
     struct vd_log *log;
     enum gen_state state;
     bool is_stopping;
+    bool is_sync_stale; /* the progress must be read once more: the producer is a new one */
 
     struct vd_pg *pg;
     struct vd_err pg_trouble;     /* status VD_OK: connected */
