@@ -116,13 +116,15 @@ void peer_send_source(const char *topic, int32_t partition, const char *value, c
     produce(topic, &record);
 }
 
-void peer_send_header(const char *topic, int32_t partition, const char *key, const char *value,
-                      const char *name, const void *bytes, size_t len)
+void peer_send_headers(const char *topic, int32_t partition, const char *key, const char *value,
+                       const struct peer_header *list)
 {
     const struct peer_record record = record_of(partition, key, value);
-    rd_kafka_headers_t *headers = rd_kafka_headers_new(1);
+    rd_kafka_headers_t *headers = rd_kafka_headers_new(4);
 
-    rd_kafka_header_add(headers, name, -1, bytes, (ssize_t)len);
+    for (; list->name != NULL; list++) {
+        rd_kafka_header_add(headers, list->name, -1, list->bytes, (ssize_t)list->len);
+    }
     produce_with(topic, &record, headers);
 }
 

@@ -56,9 +56,14 @@ void peer_commit(const char *group, const char *topic, int32_t partition, int64_
 
 /* Delete it; waits until the sessions of its members are over. */
 void peer_uncommit(const char *group, const char *topic, int32_t partition);
-/* The same with one header of any name, and a key. */
-void peer_send_header(const char *topic, int32_t partition, const char *key, const char *value,
-                      const char *name, const void *bytes, size_t len);
+/* The same with headers of any names, and a key. */
+struct peer_header {
+    const char *name; /* NULL ends the list */
+    const void *bytes;
+    size_t len;
+};
+void peer_send_headers(const char *topic, int32_t partition, const char *key, const char *value,
+                       const struct peer_header *list);
 
 /* Delete the topic and make it anew, empty. */
 void peer_recreate(const char *topic, int partitions);
