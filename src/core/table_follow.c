@@ -297,6 +297,10 @@ static void start_table(struct vd_follower *follower, struct vd_table *table)
     }
     assert(at < follower->topic_count && follower->topics[at]->partitions_found > 0);
     vd_table_start(table, follower->topics[at]->partitions_found);
+}
+
+static void read_table(struct vd_table *table)
+{
     for (int32_t i = 0; i < table->part_count; i++) {
         const bool is_started = start_partition(table, i);
 
@@ -339,7 +343,7 @@ static void on_introduced(struct vd_errand *errand)
     }
     follower->is_reading = true;
     for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
-        start_table(follower, table);
+        read_table(table);
     }
 }
 
@@ -354,9 +358,10 @@ struct vd_table *vd_follower_table(struct vd_follower *follower, const char *top
         *at = vd_table_new(follower, topic, follower->metrics);
         if (follower->topics != NULL) {
             open_table(follower, *at);
+            start_table(follower, *at);
         }
         if (follower->is_reading) {
-            start_table(follower, *at);
+            read_table(*at);
         }
     }
     return *at;
@@ -410,6 +415,9 @@ enum vd_status vd_follower_start(struct vd_follower *follower, struct vd_topic_c
     first->errand.on_done = on_introduced;
     first->follower = follower;
     vd_errands_submit(follower->errands, &first->errand);
+    for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
+        start_table(follower, table);
+    }
     return VD_OK;
 }
 
