@@ -77,7 +77,7 @@ static void on_partial(void *arg, const struct vd_record *record)
 
         status = agg_meta_parse(record->value, record->value_len, &part->meta, NULL);
         part->has_meta = status == VD_OK;
-    } else if (status == VD_OK) {
+    } else if (status == VD_OK && key.kind == AGG_TOTAL) {
         status = record->value == NULL
                      ? VD_OK
                      : agg_total_parse(record->value, record->value_len, &total, NULL);
