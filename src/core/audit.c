@@ -71,6 +71,17 @@ int16_t vd_audit_generation(const struct vd_audit *audit, enum vd_audit_port por
     return (int16_t)port_mark(audit, port, i)->topic->generation;
 }
 
+int64_t vd_audit_deleted(const struct vd_audit *audit, enum vd_audit_port port, size_t i)
+{
+    const struct vd_audit_mark *mark = port_mark(audit, port, i);
+    int64_t deleted = 0;
+
+    for (int32_t p = 0; p < mark->partitions; p++) {
+        deleted += mark->begin[p];
+    }
+    return deleted;
+}
+
 int64_t vd_audit_committed(const struct vd_audit *audit, size_t input, int32_t partition)
 {
     assert(partition >= 0 && partition < vd_audit_partitions(audit, VD_AUDIT_INPUT, input));
@@ -143,7 +154,7 @@ static enum vd_status look_again(struct vd_audit_run *run, const struct vd_audit
     int64_t before = 0;
     int64_t after = 0;
 
-    if (vd_audit_ask_ends(run, mark, false, ends, err) != VD_OK) {
+    if (vd_audit_ask_ends(run, mark, ends, err) != VD_OK) {
         return err->status;
     }
     for (int32_t p = 0; p < mark->partitions; p++) {

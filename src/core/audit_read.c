@@ -53,17 +53,32 @@ static rd_kafka_topic_partition_list_t *list_partitions(const struct vd_audit_ma
     return list;
 }
 
-enum vd_status vd_audit_ask_ends(struct vd_audit_run *run, const struct vd_audit_mark *mark,
-                                 bool is_stable, int64_t *ends, struct vd_err *err)
+/* What to ask of a list of partitions: vd_kafka_end_offsets, or where they begin. */
+enum end {
+    END_STABLE,
+    END_WRITTEN,
+    BEGIN,
+};
+
+static enum vd_status ask(struct vd_audit_run *run, const struct vd_audit_mark *mark, enum end end,
+                          int64_t *offsets, struct vd_err *err)
 {
     rd_kafka_topic_partition_list_t *list = list_partitions(mark);
-    enum vd_status status = vd_kafka_end_offsets(run->kafka, list, is_stable, ASK_MS, err);
+    enum vd_status status =
+        end == BEGIN ? vd_kafka_begin_offsets(run->kafka, list, ASK_MS, err)
+                     : vd_kafka_end_offsets(run->kafka, list, end == END_STABLE, ASK_MS, err);
 
     for (int32_t p = 0; p < mark->partitions && status == VD_OK; p++) {
-        ends[p] = list->elems[p].offset;
+        offsets[p] = list->elems[p].offset;
     }
     rd_kafka_topic_partition_list_destroy(list);
     return status;
+}
+
+enum vd_status vd_audit_ask_ends(struct vd_audit_run *run, const struct vd_audit_mark *mark,
+                                 int64_t *ends, struct vd_err *err)
+{
+    return ask(run, mark, END_WRITTEN, ends, err);
 }
 
 /* A handle of the group that never joins it. Uncommitted reading, so that an offset that is still
@@ -101,46 +116,25 @@ enum vd_status vd_audit_ask_committed(struct vd_audit_run *run, const char *grou
 
 /* ---- the reader ------------------------------------------------------------------------------ */
 
-static enum vd_status count_partitions(struct vd_audit_run *run, struct vd_audit_mark *mark,
-                                       struct vd_err *err)
-{
-    const char *name = mark->topic->name;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(run->reader, name, NULL);
-    const rd_kafka_metadata_t *metadata = NULL;
-    rd_kafka_resp_err_t error = rd_kafka_metadata(run->reader, 0, handle, &metadata, ASK_MS);
-
-    if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
-        error = metadata->topics[0].err;
-        mark->partitions = metadata->topics[0].partition_cnt;
-        rd_kafka_metadata_destroy(metadata);
-    }
-    rd_kafka_topic_destroy(handle);
-    if (error == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART) {
-        return vd_fail(err, VD_INVALID,
-                       "topic \"%s\" does not exist: this topology has not run yet, or its brokers "
-                       "are others",
-                       name);
-    }
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return vd_fail(err, VD_FAILED, "could not ask for topic \"%s\": %s", name,
-                       rd_kafka_err2str(error));
-    }
-    return VD_OK;
-}
-
 static enum vd_status open_mark(struct vd_audit_run *run, struct vd_audit_mark *mark,
                                 struct vd_err *err)
 {
-    if (count_partitions(run, mark, err) != VD_OK) {
-        return err->status;
+    mark->partitions = mark->topic->partitions_found;
+    if (mark->partitions == 0) {
+        return vd_fail(err, VD_INVALID,
+                       "topic \"%s\" does not exist: this topology has not run yet, or its brokers "
+                       "are others",
+                       mark->topic->name);
     }
+    mark->begin = vd_alloc_array((size_t)mark->partitions, sizeof(*mark->begin));
     mark->stable = vd_alloc_array((size_t)mark->partitions, sizeof(*mark->stable));
     mark->written = vd_alloc_array((size_t)mark->partitions, sizeof(*mark->written));
     /* In this order: what is stable now was written before. */
-    if (vd_audit_ask_ends(run, mark, true, mark->stable, err) != VD_OK) {
+    if (ask(run, mark, BEGIN, mark->begin, err) != VD_OK ||
+        ask(run, mark, END_STABLE, mark->stable, err) != VD_OK) {
         return err->status;
     }
-    return vd_audit_ask_ends(run, mark, false, mark->written, err);
+    return ask(run, mark, END_WRITTEN, mark->written, err);
 }
 
 enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err)
@@ -158,6 +152,9 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
         return vd_fail(err, VD_FAILED, "could not create a Kafka consumer: %s", text);
     }
     run->marks = vd_alloc_array(topology->topic_count, sizeof(*run->marks));
+    if (vd_topics_look(run->kafka, topology->topics, topology->topic_count, ASK_MS, err) != VD_OK) {
+        return err->status;
+    }
     for (size_t i = 0; i < topology->topic_count; i++) {
         run->marks[i].topic = topology->topics[i];
         if (open_mark(run, &run->marks[i], err) != VD_OK) {
@@ -170,6 +167,7 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
 void vd_audit_close_topics(struct vd_audit_run *run)
 {
     for (size_t i = 0; i < run->topology->topic_count && run->marks != NULL; i++) {
+        free(run->marks[i].begin);
         free(run->marks[i].stable);
         free(run->marks[i].written);
     }
@@ -269,6 +267,21 @@ static enum vd_status read_all(struct reading *reading, struct vd_err *err)
     return VD_OK;
 }
 
+/* A partition whose leader is not known is looked at again only after half a second (2.0.2). */
+static enum vd_status find_leaders(struct vd_audit_run *run, rd_kafka_topic_t *handle,
+                                   struct vd_err *err)
+{
+    const rd_kafka_metadata_t *metadata = NULL;
+    const rd_kafka_resp_err_t error = rd_kafka_metadata(run->reader, 0, handle, &metadata, ASK_MS);
+
+    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        return vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s",
+                       rd_kafka_topic_name(handle), rd_kafka_err2str(error));
+    }
+    rd_kafka_metadata_destroy(metadata);
+    return VD_OK;
+}
+
 enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_audit_reading *what,
                                    struct vd_err *err)
 {
@@ -280,9 +293,9 @@ enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_aud
                               .queue = rd_kafka_queue_new(run->reader),
                               .is_done = is_done,
                               .left = mark->partitions};
-    enum vd_status status = VD_OK;
+    enum vd_status status = find_leaders(run, handle, err);
 
-    for (int32_t p = 0; p < mark->partitions; p++) {
+    for (int32_t p = 0; p < mark->partitions && status == VD_OK; p++) {
         const int64_t begin = what->from == NULL || what->from[p] == VD_NO_OFFSET
                                   ? RD_KAFKA_OFFSET_BEGINNING
                                   : what->from[p];

@@ -22,6 +22,7 @@ enum vd_status vd_audit_topology(struct vd_topology *topology, bool is_json, str
 struct vd_audit_mark {
     const struct vd_topic_conf *topic;
     int32_t partitions;
+    int64_t *begin;   /* of the first record that is kept */
     int64_t *stable;  /* last stable offset: what can be read ends there */
     int64_t *written; /* high watermark */
 };
@@ -64,9 +65,9 @@ struct vd_audit_reading {
 enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_audit_reading *what,
                                    struct vd_err *err) VD_MUST_CHECK;
 
-/* Where the present ends of a marked topic are; 'ends' by partition. */
+/* Where a marked topic ends now, by partition; uncommitted records count. */
 enum vd_status vd_audit_ask_ends(struct vd_audit_run *run, const struct vd_audit_mark *mark,
-                                 bool is_stable, int64_t *ends, struct vd_err *err) VD_MUST_CHECK;
+                                 int64_t *ends, struct vd_err *err) VD_MUST_CHECK;
 
 /* The offsets that a group has committed for a topic, VD_NO_OFFSET for none; by partition. */
 enum vd_status vd_audit_ask_committed(struct vd_audit_run *run, const char *group,

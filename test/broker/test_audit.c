@@ -149,7 +149,7 @@ TEST(servers_that_are_away_are_no_difference)
     assert_code(audit(&election, "--set 'postgres.conninfo=host=127.0.0.1 port=1'"), UNREAD);
     assert_said("votingd: could not connect to PostgreSQL: ");
     assert_code(audit(&election, "--set kafka.brokers=127.0.0.1:1"), UNREAD);
-    assert_said("votingd: could not ask for topic \"");
+    assert_said("votingd: no answer from \"127.0.0.1:1\": ");
 }
 
 TEST(a_topology_that_never_ran_is_wrong)
@@ -195,6 +195,16 @@ TEST(a_plugin_audits_itself_too)
     (void)unlink(path);
     peer_log_free(&log);
     free(path);
+}
+
+TEST(letters_that_were_purged_are_no_difference)
+{
+    char *topic = election_topic(&election, "voters_dead");
+
+    peer_delete_before(topic, 0, POISON);
+    assert_code(audit(&election, ""), HOLDS);
+    assert_said("  note     of 2 records the letters were purged\n");
+    free(topic);
 }
 
 /* ---- damage ---------------------------------------------------------------------------------- */
@@ -410,6 +420,7 @@ int main(void)
         cmocka_unit_test(a_topology_that_never_ran_is_wrong),
         cmocka_unit_test(records_that_wait_are_told_and_are_no_damage),
         cmocka_unit_test(a_plugin_audits_itself_too),
+        cmocka_unit_test(letters_that_were_purged_are_no_difference),
         cmocka_unit_test(damage_in_the_database_is_found),
         cmocka_unit_test(a_total_published_too_high_or_too_low_is_found),
         cmocka_unit_test(an_old_total_behind_a_newer_one_is_found),
