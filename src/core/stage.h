@@ -134,7 +134,7 @@ VD_API const char *vd_stage_node(const struct vd_stage *stage);
 /* The table, or the topic behind a port, by the port's index in the descriptor; NULL where an
  * optional port is not mapped. */
 VD_API struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table);
-VD_API const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input);
+VD_API const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input); /* since 1.1 */
 VD_API const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output);
 
 /* Number of partitions of the topic of an input or output; 0 until the topics were found, that is
@@ -152,7 +152,7 @@ VD_API int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t o
 VD_API bool vd_stage_owns(const struct vd_stage *stage, int32_t partition);
 
 /* True if all there is in the partition of input 0 was read and committed; false if it is not ours.
- */
+ * Since 1.1. */
 VD_API bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition);
 
 /* A connection of the stage's own, with the topology's [postgres] settings; see vd_pg_new.
@@ -179,16 +179,18 @@ VD_API void vd_stage_halt(struct vd_stage *stage, const char *format, ...) VD_PR
 /* Stop one partition of input 0: nothing of it is read or committed any more and /readyz says why,
  * until it is assigned anew; the others run on. A batch under way with records of it comes to
  * nothing, whatever the answer, and is offered again without them: answer it with vd_batch_fail and
- * forget what came of it. The first reason stays. For faults that only a person can mend. */
+ * forget what came of it. The first reason stays. For faults that only a person can mend. Since
+ * 1.1. */
 VD_API void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const char *format,
                                     ...) VD_PRINTF(3, 4);
 
 /* Replace the producer before its next transaction: one that it reported as done has not happened.
- */
+ * Since 1.1. */
 VD_API void vd_stage_doubt(struct vd_stage *stage);
 
 /* Within drain: there is something left to do for which tables and vd_stage_publish are needed, and
- * it needs no batches. The stage is closed when it calls release, so it must have a deadline. */
+ * it needs no batches. The stage is closed when it calls release, so it must have a deadline. Since
+ * 1.1. */
 VD_API void vd_stage_hold(struct vd_stage *stage);
 VD_API void vd_stage_release(struct vd_stage *stage);
 
@@ -220,11 +222,11 @@ VD_API int64_t vd_assign_emitted(const struct vd_assign *assign);
  * stops the partition. Answer later if need be; a revoked question is answered without effect. */
 VD_API void vd_assign_start(struct vd_assign *assign, int64_t offset, int64_t last);
 
-/* The other answer: do not read the partition, as after vd_stage_stop_partition. */
+/* The other answer: do not read the partition, as after vd_stage_stop_partition. Since 1.1. */
 VD_API void vd_assign_stop(struct vd_assign *assign, const char *format, ...) VD_PRINTF(2, 3);
 
 /* False once the question is of no interest any more: the assignment was revoked, or is asked about
- * anew. What the topics show of the partition may then be its new owner's. */
+ * anew. What the topics show of the partition may then be its new owner's. Since 1.1. */
 VD_API bool vd_assign_is_current(const struct vd_assign *assign);
 
 /* Records of the chained output that come from source offset 'from' on, in order, each with its

@@ -142,6 +142,11 @@ bool vd_table_next(const struct vd_table *table, size_t *at, struct vd_record *r
     return false;
 }
 
+size_t vd_table_walk_at(int32_t partition)
+{
+    return (size_t)partition << AT_BITS;
+}
+
 size_t vd_table_rows(const struct vd_table *table)
 {
     return table->rows;

@@ -37,6 +37,9 @@ VD_API const char *vd_table_get_at(const struct vd_table *table, int32_t partiti
  * the table. */
 VD_API bool vd_table_next(const struct vd_table *table, size_t *at, struct vd_record *row);
 
+/* Where a walk begins that is to start with the rows of 'partition'. Since 1.1. */
+VD_API size_t vd_table_walk_at(int32_t partition);
+
 VD_API size_t vd_table_rows(const struct vd_table *table);
 VD_API int32_t vd_table_partitions(const struct vd_table *table); /* 0: not known yet */
 

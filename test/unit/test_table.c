@@ -124,6 +124,26 @@ TEST(a_get_looks_in_every_partition)
     fixture_fini(&at);
 }
 
+TEST(a_walk_may_begin_at_a_partition)
+{
+    struct fixture at;
+    struct vd_record row;
+    size_t place = vd_table_walk_at(1);
+
+    fixture_init(&at, 4);
+    put(&at, 0, "a", "0");
+    put(&at, 1, "a", "1");
+    put(&at, 3, "a", "3");
+    assert_true(vd_table_next(at.table, &place, &row));
+    assert_int_equal(row.partition, 1);
+    assert_true(vd_table_next(at.table, &place, &row)); /* 2 has no rows */
+    assert_int_equal(row.partition, 3);
+    assert_false(vd_table_next(at.table, &place, &row));
+    place = vd_table_walk_at(4);
+    assert_false(vd_table_next(at.table, &place, &row));
+    fixture_fini(&at);
+}
+
 TEST(a_table_without_partitions_is_empty)
 {
     struct vd_metrics *metrics = vd_metrics_new();
@@ -219,6 +239,7 @@ TEST(a_partition_read_anew_loses_what_does_not_come_again)
 
 RUN_TESTS(cmocka_unit_test(rows_follow_their_records_and_their_size_is_known),
           cmocka_unit_test(a_get_looks_in_every_partition),
+          cmocka_unit_test(a_walk_may_begin_at_a_partition),
           cmocka_unit_test(a_table_without_partitions_is_empty),
           cmocka_unit_test(a_wish_is_fulfilled_when_every_partition_has_reached_its_end),
           cmocka_unit_test(a_wish_made_after_the_question_waits_for_the_next_answer),

@@ -150,10 +150,10 @@ static struct agg_tally *load(struct aggregation *aggregation, int32_t partition
     struct agg_tally *tally = agg_tally_new(partition);
     struct vd_record row = {0};
     struct partial partial = {0};
-    size_t at = 0;
+    size_t at = vd_table_walk_at(partition);
 
-    while (vd_table_next(table, &at, &row)) {
-        if (row.partition != partition || parse_partial(&row, &partial, NULL) != VD_OK) {
+    while (vd_table_next(table, &at, &row) && row.partition == partition) {
+        if (parse_partial(&row, &partial, NULL) != VD_OK) {
             continue; /* told when it came in */
         }
         if (partial.key.kind == AGG_META) {
