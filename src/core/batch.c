@@ -297,10 +297,27 @@ static int32_t partition_for(const struct vd_msg *msg, const struct vd_held *sou
     return msg->partition;
 }
 
+/* A record that no producer takes would fail the transaction for ever: its source becomes a dead
+ * letter when the batch is offered again. */
+static void check_size(struct vd_batch *batch, size_t output, struct vd_held *from,
+                       const struct vd_msg *msg)
+{
+    enum { OVERHEAD_BYTES = 512 }; /* on the wire, with vd-src */
+    const size_t bytes = msg->key_len + msg->value_len;
+    const size_t max = vd_kafka_record_max(batch->stage->host->kafka);
+
+    if (bytes + OVERHEAD_BYTES > max && from->fault == NULL) {
+        from->fault = vd_format("output \"%s\": its record has %zu bytes, too many for "
+                                "client.message.max.bytes, %zu",
+                                batch->stage->desc->outputs[output].name, bytes, max);
+        batch->has_excess = true;
+    }
+}
+
 void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const struct vd_msg *msg)
 {
     const struct vd_stage *stage = batch->stage;
-    const struct vd_held *from = NULL;
+    struct vd_held *from = NULL;
     struct vd_txn_record *out;
 
     assert(!batch->is_answered && output < stage->output_count);
@@ -322,6 +339,9 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
         out = add_letter(batch, from, msg);
     } else {
         out = vd_txn_job_add(batch->job, msg->key, msg->key_len, msg->value, msg->value_len);
+        if (from != NULL) {
+            check_size(batch, output, from, msg);
+        }
         out->has_position = from != NULL;
         out->position = from != NULL ? position_of(batch, &from->record) : out->position;
     }

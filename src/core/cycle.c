@@ -539,6 +539,20 @@ static bool has_stopped(const struct vd_batch *batch)
     return false;
 }
 
+/* Commit what the stage has answered, or offer it all again without the records whose output would
+ * not go through: the stage has counted on them, so it is told. What the producer has already runs
+ * to its end before that. */
+static void finish_batch(struct vd_batch *batch)
+{
+    if (batch->has_excess) {
+        batch->stage->is_rewinding = true;
+        end_batch(batch->stage, batch);
+    } else {
+        batch->is_done = true;
+        submit(batch->stage, batch);
+    }
+}
+
 void vd_batch_done(struct vd_batch *batch)
 {
     const struct vd_err again = {VD_AGAIN, "a partition of it was stopped"};
@@ -546,8 +560,7 @@ void vd_batch_done(struct vd_batch *batch)
     if (has_stopped(batch)) {
         vd_batch_fail(batch, &again);
     } else if (take_answer(batch)) {
-        batch->is_done = true;
-        submit(batch->stage, batch);
+        finish_batch(batch);
     }
 }
 
@@ -559,8 +572,7 @@ void vd_batch_end(struct vd_batch *batch)
         return;
     }
     stage->is_ended = true;
-    batch->is_done = true;
-    submit(stage, batch);
+    finish_batch(batch);
 }
 
 void vd_stage_wake(struct vd_stage *stage)

@@ -94,8 +94,8 @@ struct vd_batch {
     size_t input;
     struct vd_span *spans; /* by input order of partitions */
     size_t span_count;
-    const struct vd_held **records; /* what the stage sees: by partition, then offset */
-    size_t *spans_of;               /* the span of each */
+    struct vd_held **records; /* what the stage sees: by partition, then offset */
+    size_t *spans_of;         /* the span of each */
     size_t count;
     bool is_woken; /* every partition has a span, be it of no records */
     size_t
@@ -104,7 +104,8 @@ struct vd_batch {
     struct vd_txn_job *job;
     bool is_answered;
     bool is_done; /* by the stage, which is told of the commit; not one that is all dead letters */
-    bool is_void; /* its partitions are gone, or an earlier batch failed */
+    bool has_excess; /* a record emitted is too large for any producer; its source is at fault */
+    bool is_void;    /* its partitions are gone, or an earlier batch failed */
 };
 
 struct vd_batch *vd_batch_new(struct vd_stage *stage, size_t input);

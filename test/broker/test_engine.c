@@ -111,6 +111,31 @@ TEST(a_bad_record_alone_becomes_a_dead_letter)
     peer_log_free(&log);
 }
 
+TEST(a_record_whose_output_no_producer_takes_becomes_a_dead_letter)
+{
+    VD_AUTO(mem) char *application = rig_make_topics();
+    VD_AUTO(mem) char *in = vd_format("%s-in", application);
+    VD_AUTO(mem) char *dead = vd_format("%s-dead", application);
+    VD_AUTO(mem) char *large = vd_alloc(999701);
+    struct peer_log log;
+
+    memset(large, '7', 999700);
+    rig_send_numbers(application, 0, 500);
+    peer_send(in, 2, "large", large);
+    rig_send_numbers(application, 500, 1000);
+    rig_run_copy(application, 1000);
+    rig_check_copies(application, 1000);
+    assert_true(probe.rewound > 0); /* what the stage had answered did not count */
+    log = peer_read(dead, true);
+    assert_int_equal(log.count, 1);
+    assert_string_equal(log.records[0].key, "large");
+    assert_null(log.records[0].value); /* cut */
+    assert_string_equal(log.records[0].reason,
+                        "output \"out\": its record has 999705 bytes, too many for "
+                        "client.message.max.bytes, 1000000");
+    peer_log_free(&log);
+}
+
 TEST(a_header_of_the_wrong_length_makes_a_dead_letter)
 {
     VD_AUTO(mem) char *application = rig_make_topics();
@@ -251,6 +276,7 @@ int main(void)
         cmocka_unit_test(every_record_is_copied_once),
         cmocka_unit_test(a_stage_stopped_in_the_middle_goes_on_where_it_was),
         cmocka_unit_test(a_bad_record_alone_becomes_a_dead_letter),
+        cmocka_unit_test(a_record_whose_output_no_producer_takes_becomes_a_dead_letter),
         cmocka_unit_test(a_header_of_the_wrong_length_makes_a_dead_letter),
         cmocka_unit_test(a_batch_that_fails_is_offered_again),
         cmocka_unit_test(a_fault_outside_shows_in_readiness_until_a_batch_succeeds),

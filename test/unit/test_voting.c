@@ -76,7 +76,7 @@ TEST(what_cannot_become_a_vote_is_dead_with_the_reason)
     }
 }
 
-TEST(a_tombstone_and_a_missing_or_absurd_time_are_dead)
+TEST(a_tombstone_too_large_a_voter_and_an_absurd_time_are_dead)
 {
     VD_AUTO(buf) struct vd_buf scratch = {0};
     struct voting_voter voter;
@@ -91,6 +91,9 @@ TEST(a_tombstone_and_a_missing_or_absurd_time_are_dead)
     assert_string_equal(err.msg, "timestamp 253402300800000 ms is beyond the year 9999");
     record.timestamp_ms--;
     assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_OK);
+    record.value_len = 900001;
+    assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_INVALID);
+    assert_string_equal(err.msg, "a voter must have at most 900000 bytes, got 900001");
     record.value = NULL;
     record.value_len = 0;
     assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_INVALID);
@@ -190,7 +193,7 @@ TEST(an_answer_means_accepted_rejected_differing_or_missing)
 
 RUN_TESTS(cmocka_unit_test(a_voter_is_decoded),
           cmocka_unit_test(what_cannot_become_a_vote_is_dead_with_the_reason),
-          cmocka_unit_test(a_tombstone_and_a_missing_or_absurd_time_are_dead),
+          cmocka_unit_test(a_tombstone_too_large_a_voter_and_an_absurd_time_are_dead),
           cmocka_unit_test(an_id_may_have_255_characters_and_no_more),
           cmocka_unit_test(a_unit_has_three_statements_or_the_first_alone),
           cmocka_unit_test(an_answer_means_accepted_rejected_differing_or_missing))

@@ -7,6 +7,8 @@
 #include "election/json.h"
 #include "election/vote.h"
 
+#define VALUE_BYTES_MAX 900000 /* the vote adds the candidate and must go through the producer */
+
 enum field {
     VOTER_ID,
     STATE,
@@ -84,6 +86,10 @@ enum vd_status voting_decode(const struct vd_record *record, struct vd_buf *scra
 
     if (record->value == NULL) {
         return vd_fail(err, VD_INVALID, "no value");
+    }
+    if (record->value_len > VALUE_BYTES_MAX) {
+        return vd_fail(err, VD_INVALID, "a voter must have at most %d bytes, got %zu",
+                       VALUE_BYTES_MAX, record->value_len);
     }
     for (size_t i = 0; i < FIELDS; i++) {
         fields[i].path = paths[i];
