@@ -10,6 +10,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "election.h"
+
 #define COMMAND_BYTES 4096
 #define BATCH_LENGTH_AT 8
 #define BATCH_ATTRIBUTES_AT 21
@@ -31,22 +33,11 @@ static void in_data(const char *server, const char *command)
     (void)status; /* only asserted */
 }
 
-static void server(const char *words)
-{
-    char text[COMMAND_BYTES];
-    int status;
-
-    (void)snprintf(text, sizeof(text), "%s %s", getenv("VOTINGD_TEST_LOCAL"), words);
-    status = system(text);
-    assert(status == 0);
-    (void)status; /* only asserted */
-}
-
 void server_keep_postgres(void)
 {
-    server("stop postgres");
+    election_server("stop postgres");
     in_data("postgres", "rm -rf \"$data/kept\"; cp -a \"$data/data\" \"$data/kept\"");
-    server("start postgres");
+    election_server("start postgres");
 }
 
 void server_put_postgres_back(void)
