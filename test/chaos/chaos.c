@@ -158,7 +158,7 @@ static void end_node(int n)
     resume(n);
     heal(0);
     heal(1);
-    is_good = trial_end(&trial, n) && is_good;
+    is_good = trial_leave(&trial, n) && is_good;
     trial_say(&trial, "node %d has left", n);
 }
 

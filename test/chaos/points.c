@@ -165,7 +165,7 @@ static bool goes_on(struct trial *trial, const struct point *point)
         trial_say(trial, "%s: NOTHING GOES ON", point->name);
     }
     if (trial->election.nodes[VICTIM].pid != 0) {
-        is_good = trial_end(trial, VICTIM) && is_good;
+        is_good = trial_leave(trial, VICTIM) && is_good;
     }
     return is_good;
 }

@@ -37,8 +37,10 @@ void trial_open(struct trial *trial);
 /* Start node 'n' with 'failpoints', which are spent then. */
 void trial_start(struct trial *trial, int n);
 
-/* End node 'n' in good order; false if it did not. */
+/* End node 'n' in good order; false if it did not. _leave: in the midst of faults, when it may also
+ * end before it listens to the signal, or with work under way, as it says by its exit code. */
 bool trial_end(struct trial *trial, int n);
+bool trial_leave(struct trial *trial, int n);
 
 /* From now on the wall clocks of nodes that are started can be moved. */
 void trial_fake_clocks(struct trial *trial);
@@ -56,6 +58,9 @@ bool trial_finish(struct trial *trial, int64_t least);
 
 /* Run vd_check on the election as it is. Returns: its exit code. */
 int trial_check(struct trial *trial, bool is_quiet);
+
+/* Does vd_check, on the election as it is, print a line that begins with these words? */
+bool trial_finds(struct trial *trial, const char *words);
 
 /* Remove what is left of it; of a trial that went wrong keep it, and say where it is. */
 void trial_close(struct trial *trial, bool is_good);
