@@ -244,6 +244,18 @@ static bool wait_counted(struct trial *trial)
     return true;
 }
 
+/* What the daemon itself finds in the raw data, all nodes ended. */
+static bool is_audited(const struct trial *trial)
+{
+    static char page[65536];
+    int code = election_audit(&trial->election, "", page, sizeof(page));
+
+    if (code != 0) {
+        trial_say(trial, "THE AUDIT ENDED WITH EXIT CODE %d\n%s", code, page);
+    }
+    return code == 0;
+}
+
 bool trial_finish(struct trial *trial, int64_t least)
 {
     bool is_good = true;
@@ -264,6 +276,7 @@ bool trial_finish(struct trial *trial, int64_t least)
             is_good = trial_end(trial, n) && is_good;
         }
     }
+    is_good = is_audited(trial) && is_good;
     return trial_check(trial, false) == 0 && is_good && !trial->has_ended;
 }
 
