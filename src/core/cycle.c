@@ -540,11 +540,11 @@ static bool has_stopped(const struct vd_batch *batch)
 }
 
 /* Commit what the stage has answered, or offer it all again without the records whose output would
- * not go through: the stage has counted on them, so it is told. What the producer has already runs
- * to its end before that. */
+ * not go through, or whose partition is stopped by now: the stage has counted on them, so it is
+ * told. What the producer has already runs to its end before that. */
 static void finish_batch(struct vd_batch *batch)
 {
-    if (batch->has_excess) {
+    if (batch->has_excess || has_stopped(batch)) {
         batch->stage->is_rewinding = true;
         end_batch(batch->stage, batch);
     } else {
@@ -555,11 +555,7 @@ static void finish_batch(struct vd_batch *batch)
 
 void vd_batch_done(struct vd_batch *batch)
 {
-    const struct vd_err again = {VD_AGAIN, "a partition of it was stopped"};
-
-    if (has_stopped(batch)) {
-        vd_batch_fail(batch, &again);
-    } else if (take_answer(batch)) {
+    if (take_answer(batch)) {
         finish_batch(batch);
     }
 }

@@ -6,6 +6,7 @@
 static struct {
     char reason[256];    /* why the stage was not ready */
     size_t stops;        /* batches that were answered after a stop */
+    size_t rewinds;      /* times that all under way was void */
     bool is_done_answer; /* answer "done" after a stop, which must not count */
     bool is_assign;      /* stop partition 2 at its assignment */
     size_t limit;
@@ -59,6 +60,11 @@ static void stopping_committed(struct vd_stage *stage, void *state, struct vd_ba
     probe.committed += vd_batch_count(batch);
 }
 
+static void stopping_rewound(struct vd_stage *stage, void *state)
+{
+    run.rewinds++;
+}
+
 static const struct vd_stage_desc stopping = {
     VD_STAGE_HEAD,
     .name = "probe",
@@ -68,6 +74,7 @@ static const struct vd_stage_desc stopping = {
     .assign = stopping_assign,
     .batch = stopping_batch,
     .committed = stopping_committed,
+    .rewound = stopping_rewound,
 };
 
 static bool is_stopped_and_done(struct rig *rig)
@@ -130,7 +137,7 @@ TEST(a_stopped_partition_is_told_and_the_others_run_on)
     peer_log_free(&log);
 }
 
-TEST(a_batch_answered_done_after_a_stop_does_not_count)
+TEST(a_batch_answered_done_after_a_stop_does_not_count_and_the_stage_is_told)
 {
     VD_AUTO(mem) char *application = make_input();
     VD_AUTO(mem) char *in = vd_format("%s-in", application);
@@ -140,6 +147,7 @@ TEST(a_batch_answered_done_after_a_stop_does_not_count)
     run.is_done_answer = true;
     run_stopping(application, is_stopped_and_done, 300);
     assert_int_equal(run.stops, 1);
+    assert_true(run.rewinds > 0);
     run.is_done_answer = false;
     run_stopping(application, is_stopped_and_done, 0); /* the same again: nothing was passed */
     assert_string_equal(run.reason, "in[2] offset 100: it says stop");
@@ -195,7 +203,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stopped_partition_is_told_and_the_others_run_on),
-        cmocka_unit_test(a_batch_answered_done_after_a_stop_does_not_count),
+        cmocka_unit_test(a_batch_answered_done_after_a_stop_does_not_count_and_the_stage_is_told),
         cmocka_unit_test(a_partition_stopped_at_its_assignment_is_ours_and_not_read),
         cmocka_unit_test(a_header_of_a_newer_version_stops_its_partition_alone),
         cmocka_unit_test(a_commit_note_of_a_newer_version_stops_its_partition_alone),
