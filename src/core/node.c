@@ -27,10 +27,11 @@
 
 /* ---- the end ------------------------------------------------------------------------------ */
 
-/* Ends the process if the drain does not; a thread, because what hangs may be the loop itself. */
+/* Ends the process if the drain does not; a thread, because what hangs may be the loop itself. It
+ * outlives the topology: its argument is the number itself. */
 static void *watch_deadline(void *arg)
 {
-    int64_t ms = *(int64_t *)arg;
+    int64_t ms = (intptr_t)arg;
     struct timespec deadline = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     static const char text[] = "votingd: the drain did not end within drain_timeout_ms; ending "
                                "now: nothing is lost, open work is repeated at the next start\n";
@@ -50,8 +51,8 @@ static void start_deadline(struct vd_node *node)
 
     sigfillset(&all);
     pthread_sigmask(SIG_SETMASK, &all, &before);
-    if (pthread_create(&thread, NULL, watch_deadline, &node->topology->daemon.drain_timeout_ms) !=
-        0) {
+    if (pthread_create(&thread, NULL, watch_deadline,
+                       (void *)(intptr_t)node->topology->daemon.drain_timeout_ms) != 0) {
         vd_warn(node->log, "could not start the deadline of the drain; it may take longer");
     } else {
         pthread_detach(thread);
