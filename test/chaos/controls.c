@@ -163,7 +163,7 @@ static bool run_one(int nth)
     trial_open(&trial);
     trial.voters = VOTERS;
     is_good = control->run(&trial, is_removed);
-    is_good = trial_end(&trial, NODE) && is_good && !trial.has_ended;
+    is_good = trial_end(&trial, NODE) && is_good && trial.ended == 0;
     trial_say(&trial, "%s", !is_good ? "BAD" : is_removed ? "found" : "sound");
     trial_close(&trial, is_good);
     return is_good;

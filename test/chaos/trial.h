@@ -18,7 +18,7 @@ struct trial {
     int64_t rejected, dead;  /* what there must be at the end */
     int patience_s;          /* for trial_finish */
     const char *failpoints;  /* of the next node started; NULL: none */
-    bool has_ended;          /* a node has ended by itself */
+    int ended;               /* nodes that have ended by themselves */
     char *clocks[NODES_MAX]; /* files with their offsets, owned; NULL: real clocks */
     char *node_database;     /* owned */
 };
