@@ -114,6 +114,7 @@ static void open_parts(struct vd_rebalance *rebalance)
     if (vd_consumer_read(stage->consumer, list, &err) == VD_OK) {
         vd_stage_fail(stage, NULL);
         stop_parts(rebalance);
+        vd_cycle_offer(stage); /* the batch that was asked for meanwhile */
     } else {
         vd_warn(stage->log, "assignment is void: %s; waiting for the next one", err.msg);
         vd_rebalance_drop(stage);

@@ -479,10 +479,21 @@ static void put_back(struct vd_batch *batch)
     batch->stage->is_woken = batch->stage->is_woken || batch->is_woken;
 }
 
+/* Has a partition of the batch been stopped since it was offered? */
+static bool has_stopped(const struct vd_batch *batch)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].part->stopped != NULL) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* A stage has looked at a batch and could not do it; only this one, the newest, is put back. */
 static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const struct vd_err *err)
 {
-    if (err->status == VD_INVALID && batch->count == 1) {
+    if (err->status == VD_INVALID && batch->count == 1 && !has_stopped(batch)) {
         vd_batch_bury(batch, 0, err->msg);
         submit(stage, batch);
         return;
@@ -528,17 +539,6 @@ void vd_batch_fail(struct vd_batch *batch, const struct vd_err *err)
     }
 }
 
-/* Has a partition of the batch been stopped since it was offered? */
-static bool has_stopped(const struct vd_batch *batch)
-{
-    for (size_t i = 0; i < batch->span_count; i++) {
-        if (batch->spans[i].part->stopped != NULL) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Commit what the stage has answered, or offer it all again without the records whose output would
  * not go through, or whose partition is stopped by now: the stage has counted on them, so it is
  * told. What the producer has already runs to its end before that. */
@@ -546,6 +546,7 @@ static void finish_batch(struct vd_batch *batch)
 {
     if (batch->has_excess || has_stopped(batch)) {
         batch->stage->is_rewinding = true;
+        batch->stage->is_woken = batch->stage->is_woken || batch->is_woken;
         end_batch(batch->stage, batch);
     } else {
         batch->is_done = true;

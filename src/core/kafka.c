@@ -251,27 +251,45 @@ static void pause_ms(int64_t ms)
     (void)nanosleep(&time, NULL); /* woken early: the caller looks once more */
 }
 
+static rd_kafka_t *new_probe(struct vd_kafka *kafka, bool committed, struct vd_err *err)
+{
+    char text[512] = "";
+    rd_kafka_conf_t *conf = vd_kafka_client_conf(
+        kafka, "isolation.level", committed ? "read_committed" : "read_uncommitted",
+        "enable.auto.commit", "false", "socket.timeout.ms", "10000", NULL);
+    rd_kafka_t *probe;
+
+    rd_kafka_conf_set_error_cb(conf, NULL); /* nobody polls it: errors would pile up */
+    probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    if (probe == NULL) {
+        rd_kafka_conf_destroy(conf);
+        (void)vd_fail(err, VD_INVALID, "could not create a Kafka consumer: %s", text);
+    }
+    return probe;
+}
+
+/* Made without the lock: the library may log on this thread, and the log takes it. Of two threads
+ * that make one at a time, the first one's stays. */
 static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_err *err)
 {
-    rd_kafka_t *probe;
-    char text[512] = "";
+    rd_kafka_t *probe, *mine;
 
     pthread_mutex_lock(&kafka->lock);
     probe = kafka->probes[committed];
-    if (probe == NULL) {
-        rd_kafka_conf_t *conf = vd_kafka_client_conf(
-            kafka, "isolation.level", committed ? "read_committed" : "read_uncommitted",
-            "enable.auto.commit", "false", "socket.timeout.ms", "10000", NULL);
-
-        rd_kafka_conf_set_error_cb(conf, NULL); /* nobody polls it: errors would pile up */
-        probe = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
-        if (probe == NULL) {
-            rd_kafka_conf_destroy(conf);
-            (void)vd_fail(err, VD_INVALID, "could not create a Kafka consumer: %s", text);
-        }
-        kafka->probes[committed] = probe;
-    }
     pthread_mutex_unlock(&kafka->lock);
+    if (probe != NULL) {
+        return probe;
+    }
+    mine = new_probe(kafka, committed, err);
+    pthread_mutex_lock(&kafka->lock);
+    if (kafka->probes[committed] == NULL) {
+        kafka->probes[committed] = vd_take(mine);
+    }
+    probe = kafka->probes[committed];
+    pthread_mutex_unlock(&kafka->lock);
+    if (mine != NULL) {
+        rd_kafka_destroy(mine);
+    }
     return probe;
 }
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "letters_inside.h"
 #include "node.h"
@@ -258,12 +259,14 @@ static bool on_letter(void *arg, const struct vd_letters_box *box, const struct 
 /* Wait for the coordinator, which first settles what an earlier replay has left open. */
 static enum vd_status wait_ready(struct replay *replay)
 {
+    const struct timespec pause = {.tv_nsec = 200 * 1000000};
     int64_t deadline_ns = vd_mono_ns() + VD_LETTERS_TIMEOUT_MS * INT64_C(1000000);
     enum vd_status status;
 
-    do {
-        status = vd_producer_ready(replay->producer, &replay->err);
-    } while (status == VD_AGAIN && vd_mono_ns() < deadline_ns);
+    while ((status = vd_producer_ready(replay->producer, &replay->err)) == VD_AGAIN &&
+           vd_mono_ns() < deadline_ns) {
+        (void)nanosleep(&pause, NULL); /* an error may come at once */
+    }
     return status;
 }
 
@@ -295,7 +298,9 @@ static enum vd_status run_round(struct replay *replay)
     enum vd_status status = VD_OK;
 
     forget_skipped(replay);
-    if (!letters->filter.conf->dry_run) {
+    if (letters->filter.conf->dry_run) {
+        replay->done = 0; /* no receipt says what was counted in the round before */
+    } else {
         status = wait_ready(replay);
     }
     for (size_t i = 0;

@@ -46,6 +46,7 @@ static void submit_takeover(struct vd_stage *stage)
     struct vd_txn_job *job = vd_txn_job_new(VD_TXN_TAKEOVER, stage);
     const struct vd_topic_conf *chained = vd_stage_chained_topic(stage);
 
+    job->run = stage->run;
     job->offsets = rd_kafka_topic_partition_list_copy(stage->assigned);
     job->settle = settle_list(stage);
     job->chained = chained != NULL ? chained->name : NULL;

@@ -168,15 +168,22 @@ static enum vd_status wait_ready(struct vd_txn *txn, struct vd_err *err)
     return status;
 }
 
-/* The committed offsets of the job's partitions, as a list of our own; NULL when leaving. The
+/* Is the job's answer still wanted? A takeover's is not once its assignment is gone: whatever it
+ * waits for is its new owner's business. Of a commit it is, since it decides what to repeat. */
+static bool is_given_up(struct vd_txn *txn, const struct vd_txn_job *job)
+{
+    return is_leaving(txn) || (job->kind == VD_TXN_TAKEOVER && is_void(txn, job->run));
+}
+
+/* The committed offsets of the job's partitions, as a list of our own; NULL if it is given up. The
  * answer waits in the broker while a predecessor's transaction has offsets pending. */
 static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
-                                                      const rd_kafka_topic_partition_list_t *asked)
+                                                      const struct vd_txn_job *job)
 {
     char text[256];
 
     for (;;) {
-        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(asked);
+        rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(job->offsets);
         rd_kafka_resp_err_t code = rd_kafka_committed(txn->consumer, list, COMMITTED_TIMEOUT_MS);
 
         for (int i = 0; i < list->cnt && code == RD_KAFKA_RESP_ERR_NO_ERROR; i++) {
@@ -190,7 +197,8 @@ static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
         (void)snprintf(text, sizeof(text), "could not read committed offsets: %s",
                        rd_kafka_err2str(code));
         set_waiting(txn, text);
-        if (is_leaving(txn)) {
+        if (is_given_up(txn, job)) {
+            set_waiting(txn, NULL);
             return NULL;
         }
         pause_thread(txn);
@@ -212,7 +220,7 @@ static enum vd_txn_outcome resolve_doubt(struct vd_txn *txn, const struct vd_txn
     if (VD_FAILPOINT(txn->log, txn_doubt)) {
         return VD_TXN_VOID;
     }
-    now = ask_committed(txn, job->offsets);
+    now = ask_committed(txn, job);
     if (now == NULL) {
         return VD_TXN_VOID;
     }
@@ -290,7 +298,8 @@ static bool settle(struct vd_txn *txn, struct vd_txn_job *job, const char *topic
     while (vd_kafka_wait_settled(txn->kafka, topic, partition, SETTLE_TIMEOUT_MS, &job->err) !=
            VD_OK) {
         set_waiting(txn, job->err.msg);
-        if (is_leaving(txn)) {
+        if (is_given_up(txn, job)) {
+            set_waiting(txn, NULL);
             return false;
         }
         if (vd_mono_ns() > say_ns) {
@@ -316,11 +325,11 @@ static void drop_reader(struct vd_txn *txn)
 }
 
 /* Whether to try again what 'status' of a question says. */
-static bool is_again(struct vd_txn *txn, enum vd_status status, const struct vd_err *err)
+static bool is_again(struct vd_txn *txn, const struct vd_txn_job *job, enum vd_status status)
 {
-    bool is_wanted = status != VD_OK && !is_leaving(txn);
+    bool is_wanted = status != VD_OK && !is_given_up(txn, job);
 
-    set_waiting(txn, is_wanted ? err->msg : NULL);
+    set_waiting(txn, is_wanted ? job->err.msg : NULL);
     if (is_wanted) {
         pause_thread(txn);
     }
@@ -387,7 +396,7 @@ static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
     enum vd_status status;
 
     job->outcome = VD_TXN_VOID;
-    committed = ask_committed(txn, job->offsets);
+    committed = ask_committed(txn, job);
     if (committed == NULL) {
         return;
     }
@@ -401,7 +410,7 @@ static void run_takeover(struct vd_txn *txn, struct vd_txn_job *job)
     do {
         status = find_emitted(txn, job);
         status = status == VD_OK ? find_extents(txn, job) : status;
-    } while (is_again(txn, status, &job->err));
+    } while (is_again(txn, job, status));
     drop_reader(txn);
     job->outcome = status == VD_OK ? VD_TXN_DONE : VD_TXN_VOID;
 }
@@ -414,7 +423,7 @@ static void run_read(struct vd_txn *txn, struct vd_txn_job *job)
         job->err = (struct vd_err){0};
         status = has_reader(txn, &job->err) ? vd_range_read(job->range, txn->reader, &job->err)
                                             : VD_AGAIN;
-    } while (status != VD_INVALID && is_again(txn, status, &job->err));
+    } while (status != VD_INVALID && is_again(txn, job, status));
     job->outcome = status == VD_OK ? VD_TXN_DONE : VD_TXN_VOID;
     if (status != VD_OK || job->range->count == 0) {
         drop_reader(txn);

@@ -245,6 +245,20 @@ static size_t count_lines(FILE *file, const char *needle)
     return count;
 }
 
+TEST(a_setting_that_the_library_warns_of_holds_up_no_question)
+{
+    struct vd_kafka_prop prop = {.name = (char *)"socket.blocking.max.ms", .value = (char *)"100"};
+    struct fixture at = {0};
+    struct vd_err err = {0};
+
+    fixture_init(&at, "127.0.0.1:1");
+    at.conf.props = &prop;
+    at.conf.prop_count = 1;
+    assert_int_equal(vd_kafka_ping(at.kafka, 100, &err), VD_FAILED);
+    at.conf.prop_count = 0;
+    fixture_fini(&at);
+}
+
 TEST(clients_that_miss_their_broker_leave_it_to_the_watch_to_say_so)
 {
     enum { CLIENTS = 6 };
@@ -329,5 +343,6 @@ RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_t
               a_client_has_the_settings_of_the_protocol_the_topology_and_the_caller_in_this_order),
           cmocka_unit_test(what_the_library_says_has_the_level_that_asks_for_what_a_person_must_do),
           cmocka_unit_test(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers),
+          cmocka_unit_test(a_setting_that_the_library_warns_of_holds_up_no_question),
           cmocka_unit_test(clients_that_miss_their_broker_leave_it_to_the_watch_to_say_so),
           cmocka_unit_test(a_connection_that_fails_while_others_work_is_told_after_a_while))
