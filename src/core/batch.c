@@ -284,6 +284,12 @@ const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i)
     return &batch->records[i]->record;
 }
 
+int64_t vd_batch_replay_of(const struct vd_batch *batch, size_t i)
+{
+    assert(i < batch->count);
+    return vd_letter_replay_of(batch->records[i]->headers);
+}
+
 static int32_t partition_for(const struct vd_msg *msg, const struct vd_held *source, size_t count)
 {
     if (msg->partition == VD_SAME) {

@@ -121,6 +121,14 @@ void vd_letter_add_replay(const char *stage, int64_t offset, struct vd_buf *out)
     vd_buf_printf(out, "%s %" PRId64, stage, offset);
 }
 
+int64_t vd_letter_replay_of(const rd_kafka_headers_t *headers)
+{
+    const char *replay = find_text(headers, VD_LETTER_REPLAY);
+    size_t len = 0;
+
+    return replay == NULL ? VD_NO_OFFSET : parse_replay(replay, &len);
+}
+
 enum vd_status vd_letter_route(const rd_kafka_headers_t *headers, const char *stage, bool *is_ours,
                                struct vd_err *err)
 {

@@ -84,6 +84,9 @@ bool vd_letter_give_name(const char *name, struct vd_buf *out);
 /* Append the value of vd-replay. */
 void vd_letter_add_replay(const char *stage, int64_t offset, struct vd_buf *out);
 
+/* OFFSET of a record's vd-replay; VD_NO_OFFSET: it is no replay. */
+int64_t vd_letter_replay_of(const rd_kafka_headers_t *headers);
+
 /* Whether a stage shall take a record: neither a receipt nor another stage's replay.
  * Fails: VD_INVALID where vd-replay is not of our form. */
 enum vd_status vd_letter_route(const rd_kafka_headers_t *headers, const char *stage, bool *is_ours,

@@ -249,6 +249,10 @@ VD_API size_t vd_batch_input(const struct vd_batch *batch); /* index of the inpu
 VD_API size_t vd_batch_count(const struct vd_batch *batch); /* 0 for a source */
 VD_API const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i);
 
+/* The offset in the same partition of the record that record 'i' repeats, because this stage had
+ * set that one aside and it was replayed; VD_NO_OFFSET: it is no replay. Since 1.1. */
+VD_API int64_t vd_batch_replay_of(const struct vd_batch *batch, size_t i);
+
 #define VD_BY_KEY (-1)        /* partition: murmur2 of the key, as Kafka's Java client */
 #define VD_SAME (-2)          /* partition: that of the source record */
 #define VD_NO_SOURCE SIZE_MAX /* emitted by no record in particular */

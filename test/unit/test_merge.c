@@ -95,7 +95,7 @@ static void run_batch(struct world *world, int32_t p)
                                                 .previous = i > 0 ? (int64_t)(2 * i - 2) : -1}};
         struct agg_vote vote;
 
-        assert_int_equal(agg_tally_step(part->tally, &record), AGG_STEP_COUNT);
+        assert_int_equal(agg_tally_step(part->tally, &record, VD_NO_OFFSET), AGG_STEP_COUNT);
         assert_int_equal(
             agg_vote_parse(part->votes[i], strlen(part->votes[i]), &world->scratch, &vote, NULL),
             VD_OK);

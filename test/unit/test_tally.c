@@ -211,13 +211,13 @@ TEST(the_chain_of_positions_decides)
         struct vd_record record =
             at(steps[i].offset, steps[i].generation, steps[i].source, steps[i].previous);
 
-        assert_int_equal(agg_tally_step(tally, &record), steps[i].step);
+        assert_int_equal(agg_tally_step(tally, &record, VD_NO_OFFSET), steps[i].step);
     }
     foreign.position.partition = 2;
-    assert_int_equal(agg_tally_step(tally, &foreign), AGG_STEP_FOREIGN);
+    assert_int_equal(agg_tally_step(tally, &foreign, VD_NO_OFFSET), AGG_STEP_FOREIGN);
     foreign.has_position = false; /* another program's: its own offset alone */
-    assert_int_equal(agg_tally_step(tally, &foreign), AGG_STEP_COUNT);
-    assert_int_equal(agg_tally_step(tally, &foreign), AGG_STEP_SEEN);
+    assert_int_equal(agg_tally_step(tally, &foreign, VD_NO_OFFSET), AGG_STEP_COUNT);
+    assert_int_equal(agg_tally_step(tally, &foreign, VD_NO_OFFSET), AGG_STEP_SEEN);
     assert_true(agg_tally_meta(tally).next_offset == 13);
     assert_true(agg_tally_meta(tally).last_offset == 1);
     assert_int_equal(agg_tally_meta(tally).last_generation, 2);
@@ -240,7 +240,7 @@ static void count(struct agg_tally *tally, int64_t offset)
     struct vd_record record = {.partition = 3, .offset = offset};
     struct agg_vote vote;
 
-    assert_int_equal(agg_tally_step(tally, &record), AGG_STEP_COUNT);
+    assert_int_equal(agg_tally_step(tally, &record, VD_NO_OFFSET), AGG_STEP_COUNT);
     assert_int_equal(parse(VOTE(""), &scratch, &vote, NULL), VD_OK);
     agg_tally_add(tally, &vote);
 }
@@ -375,6 +375,49 @@ TEST(a_recount_says_nothing_until_its_end_and_then_everything)
     agg_tally_free(tally);
 }
 
+/* Step over a record that was written without a position, and count it if it is to be. */
+static enum agg_step count_replay(struct agg_tally *tally, int64_t offset, int64_t replay_of)
+{
+    VD_AUTO(buf) struct vd_buf scratch = {0};
+    struct vd_record record = {.partition = 3, .offset = offset};
+    enum agg_step step = agg_tally_step(tally, &record, replay_of);
+    struct agg_vote vote;
+
+    assert_int_equal(parse(VOTE(""), &scratch, &vote, NULL), VD_OK);
+    if (step == AGG_STEP_COUNT) {
+        agg_tally_add(tally, &vote);
+    }
+    return step;
+}
+
+TEST(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+
+    for (int64_t offset = 0; offset < 3; offset++) { /* 3 and 4 were set aside */
+        assert_int_equal(count_replay(tally, offset, VD_NO_OFFSET), AGG_STEP_COUNT);
+    }
+    assert_int_equal(count_replay(tally, 8, 3), AGG_STEP_COUNT);
+    assert_int_equal(count_replay(tally, 9, 4), AGG_STEP_COUNT);
+    agg_tally_fold(tally);
+    agg_tally_recount(tally);
+    for (int again = 0; again < 2; again++) { /* the first transaction is void */
+        agg_tally_forget(tally);
+        for (int64_t offset = 0; offset < 4; offset++) { /* 4 is still set aside by the engine */
+            assert_int_equal(count_replay(tally, offset, VD_NO_OFFSET), AGG_STEP_COUNT);
+        }
+        assert_int_equal(count_replay(tally, 8, 3), AGG_STEP_REPEAT);
+        assert_int_equal(count_replay(tally, 9, 4), AGG_STEP_COUNT);
+    }
+    agg_tally_fold(tally);
+    assert_int_equal(agg_tally_base(tally)->votes, 5);
+    agg_tally_end_recount(tally);
+    assert_int_equal(count_replay(tally, 10, 4), AGG_STEP_REPEAT); /* was written meanwhile */
+    assert_int_equal(count_replay(tally, 11, 10), AGG_STEP_COUNT); /* stands behind the recount */
+    assert_int_equal(count_replay(tally, 12, INT64_MAX), AGG_STEP_COUNT);
+    agg_tally_free(tally);
+}
+
 TEST(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount)
 {
     /* Source offsets 2 and 3 were lost after they had been counted, and emitted again; their place
@@ -387,12 +430,13 @@ TEST(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount)
     struct vd_record last = at(6, 0, 5, 4);
 
     agg_tally_load_meta(tally, &meta);
-    assert_int_equal(agg_tally_step(tally, &last), AGG_STEP_GAP); /* 4 came below offset 6 */
+    assert_int_equal(agg_tally_step(tally, &last, VD_NO_OFFSET),
+                     AGG_STEP_GAP); /* 4 came below offset 6 */
     agg_tally_recount(tally);
     for (size_t i = 0; i < sizeof(log) / sizeof(log[0]); i++) {
         struct vd_record record = at(log[i].offset, 0, log[i].source, log[i].previous);
 
-        assert_int_equal(agg_tally_step(tally, &record), AGG_STEP_COUNT);
+        assert_int_equal(agg_tally_step(tally, &record, VD_NO_OFFSET), AGG_STEP_COUNT);
     }
     agg_tally_free(tally);
 }
@@ -423,5 +467,6 @@ RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(a_rewrite_lasts_until_it_is_durable),
           cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
           cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
+          cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
           cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
           cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))

@@ -25,7 +25,8 @@ static const struct vd_opt aggregation_opts[] = {
            .help = "a partition without votes for so long does not hold the watermark"),
     VD_OPT(struct aggregation, rebuild, .def = "",
            .help = "count anew until the rebuild number is reached: N for all partitions, or P:N "
-                   "for partition P, separated by commas; may stay when done"),
+                   "for partition P, separated by commas; may stay when done; replay dead letters "
+                   "before, not after"),
     VD_OPT_END,
 };
 
@@ -127,7 +128,7 @@ static bool take_record(struct aggregation *aggregation, struct agg_tally *tally
 {
     const struct vd_record *record = vd_batch_record(batch, i);
 
-    switch (agg_tally_step(tally, record)) {
+    switch (agg_tally_step(tally, record, vd_batch_replay_of(batch, i))) {
     case AGG_STEP_COUNT:
         count_vote(aggregation, tally, batch, i);
         return true;

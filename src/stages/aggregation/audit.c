@@ -101,18 +101,18 @@ static void bury(struct recount *self, const struct vd_record *record)
 static enum agg_step step_over(struct agg_tally *tally, const struct vd_record *record)
 {
     struct vd_record forced = *record;
-    enum agg_step step = agg_tally_step(tally, record);
+    enum agg_step step = agg_tally_step(tally, record, VD_NO_OFFSET);
 
     if (step == AGG_STEP_GAP) {
         const struct agg_meta now = agg_tally_meta(tally);
 
         forced.position.previous =
             record->position.generation == now.last_generation ? now.last_offset : VD_NO_OFFSET;
-        step = agg_tally_step(tally, &forced);
+        step = agg_tally_step(tally, &forced, VD_NO_OFFSET);
     }
     if (step == AGG_STEP_GAP || step == AGG_STEP_FOREIGN) {
         forced.has_position = false;
-        step = agg_tally_step(tally, &forced);
+        step = agg_tally_step(tally, &forced, VD_NO_OFFSET);
     }
     return step;
 }

@@ -186,6 +186,11 @@ static void check_counts(struct aggregation *aggregation, struct agg_tally *tall
         vd_info(log, "partition %d: counting all votes anew, %llu counted before", partition,
                 (unsigned long long)meta->votes);
     }
+    vd_warn(
+        log,
+        "partition %d: dead letters that are votes to this version are counted with the others; "
+        "do not replay them afterwards, or they count twice",
+        partition);
     agg_tally_recount(tally);
     vd_metric_add(aggregation->recounts, 1);
 }
@@ -218,6 +223,17 @@ static bool check_start(const struct aggregation *aggregation, struct vd_assign 
     return true;
 }
 
+/* The last offset whose record has its letter, if it needs one: in a recount no second one is
+ * written. Partials are not emitted below it, since the first ones come after the recount's end; a
+ * topic that is shorter now may have got other records behind its end. */
+static int64_t set_aside_before(const struct vd_assign *assign, const struct agg_tally *tally)
+{
+    int64_t recount_end = agg_tally_recount_end(tally);
+    int64_t end = vd_assign_end(assign);
+
+    return (end < recount_end ? end : recount_end) - 1;
+}
+
 /* Load what was counted, and count on from there. */
 static void take_over(struct aggregation *aggregation, struct vd_assign *assign)
 {
@@ -226,6 +242,7 @@ static void take_over(struct aggregation *aggregation, struct vd_assign *assign)
     int64_t committed = vd_assign_committed(assign);
     const struct agg_meta *meta = NULL;
     int64_t start = VD_NO_OFFSET;
+    int64_t last = VD_NO_OFFSET;
 
     agg_tally_free(part->tally);
     part->tally = load(aggregation, partition);
@@ -244,9 +261,10 @@ static void take_over(struct aggregation *aggregation, struct vd_assign *assign)
     check_counts(aggregation, part->tally, partition);
     if (agg_tally_recount_end(part->tally) != VD_NO_OFFSET) {
         start = 0;
+        last = set_aside_before(assign, part->tally);
     }
     if (check_start(aggregation, assign, part->tally, start)) {
-        vd_assign_start(assign, start, VD_NO_OFFSET);
+        vd_assign_start(assign, start, last);
     } else {
         agg_tally_free(vd_take(part->tally));
     }

@@ -28,6 +28,11 @@ struct agg_tally {
     bool is_emitted;     /* META and what changed is in the transaction under way ... */
     bool is_all_emitted; /* ... and all else */
     int64_t recount_end; /* VD_NO_OFFSET: none is under way */
+    /* What a recount has counted, by itself or by a replay of it: a bit for each offset. */
+    uint8_t *counted; /* NULL: there was none */
+    int64_t counted_end;
+    struct vd_buf counted_new; /* int64_t each: bits set since the last fold */
+    int64_t origin;            /* of the last step: the offset that its record stands for */
     struct vd_buf scratch;
 };
 
@@ -60,6 +65,8 @@ void agg_tally_free(struct agg_tally *tally)
     for (size_t i = 0; i < AGG_GROUP_COUNT; i++) {
         vd_map_fini(&tally->entries[i], NULL);
     }
+    free(tally->counted);
+    vd_buf_fini(&tally->counted_new);
     vd_buf_fini(&tally->scratch);
     free(tally);
 }
@@ -156,7 +163,42 @@ static enum agg_step place(const struct agg_meta *now, const struct vd_position 
     return position->previous == now->last_offset ? AGG_STEP_COUNT : AGG_STEP_GAP;
 }
 
-enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record)
+static bool has_bit(const struct agg_tally *tally, int64_t offset)
+{
+    return offset >= 0 && offset < tally->counted_end;
+}
+
+static bool is_counted(const struct agg_tally *tally, int64_t offset)
+{
+    return has_bit(tally, offset) && (tally->counted[offset / 8] >> (offset % 8) & 1) != 0;
+}
+
+static void flip_counted(struct agg_tally *tally, int64_t offset)
+{
+    tally->counted[offset / 8] ^= (uint8_t)(1U << (offset % 8));
+}
+
+static void set_counted(struct agg_tally *tally, int64_t offset)
+{
+    if (has_bit(tally, offset) && !is_counted(tally, offset)) {
+        flip_counted(tally, offset);
+        vd_buf_add(&tally->counted_new, &offset, sizeof(offset));
+    }
+}
+
+static void settle_counted(struct agg_tally *tally, bool is_durable)
+{
+    for (size_t at = 0; at < tally->counted_new.len && !is_durable; at += sizeof(int64_t)) {
+        int64_t offset;
+
+        memcpy(&offset, tally->counted_new.data + at, sizeof(offset));
+        flip_counted(tally, offset);
+    }
+    vd_buf_clear(&tally->counted_new);
+}
+
+enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record,
+                             int64_t replay_of)
 {
     enum agg_step step = AGG_STEP_COUNT;
 
@@ -173,6 +215,10 @@ enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *re
     }
     tally->now.next_offset = record->offset + 1;
     tally->now.is_idle = false;
+    tally->origin = replay_of == VD_NO_OFFSET ? record->offset : replay_of;
+    if (replay_of != VD_NO_OFFSET && is_counted(tally, replay_of)) {
+        return AGG_STEP_REPEAT;
+    }
     if (record->has_position && step == AGG_STEP_COUNT) {
         tally->now.last_generation = record->position.generation;
         tally->now.last_offset = record->position.offset;
@@ -196,6 +242,7 @@ void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote)
         entry->delta++;
         mark(tally, entry);
     }
+    set_counted(tally, tally->origin);
     tally->now.votes++;
     tally->now.checksum += vote->checksum;
     if (vote->event_s > tally->now.event_s) {
@@ -256,6 +303,7 @@ static void settle(struct agg_tally *tally, bool is_durable)
         entry->delta = 0;
         entry->is_changed = false;
     }
+    settle_counted(tally, is_durable);
     tally->changed = NULL;
     tally->changed_end = &tally->changed;
     tally->is_emitted = false;
@@ -304,6 +352,9 @@ void agg_tally_recount(struct agg_tally *tally)
         entry->base = 0;
     }
     tally->recount_end = tally->base.next_offset;
+    tally->counted_end = tally->recount_end;
+    free(tally->counted);
+    tally->counted = vd_alloc_array((size_t)tally->counted_end / 8 + 1, 1);
     tally->base = empty;
     tally->now = empty;
 }

@@ -36,10 +36,12 @@ enum agg_step {
 };
 
 /* Take the next record of the partition: move on to it and say what it is. After a gap or a foreign
- * one nothing has moved. */
-enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record);
+ * one nothing has moved. 'replay_of': the offset of the record that it repeats (VD_NO_OFFSET:
+ * none); if a recount has counted that one, or another replay of it, this is a repeat. */
+enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record,
+                             int64_t replay_of);
 
-/* Count a vote in every group. */
+/* Count a vote in every group: the record of the last step. */
 void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote);
 
 /* Nothing has come for long: the partition leaves the watermark, until its next vote. */
@@ -70,7 +72,9 @@ const struct agg_meta *agg_tally_base(const struct agg_tally *tally);
 /* ---- recount -------------------------------------------------------------------------------- */
 
 /* Forget all counts and begin at offset 0, under the next rebuild number. Nothing is due until the
- * end: what is published stays as it was, and a crash in the middle has changed nothing. */
+ * end: what is published stays as it was, and a crash in the middle has changed nothing. Which
+ * offsets it counts is remembered, one bit each, for the sake of replays: a record that was set
+ * aside once, and replayed, may be a vote to this version. */
 void agg_tally_recount(struct agg_tally *tally);
 
 /* The offset up to which all was counted before; VD_NO_OFFSET: no recount is under way. */
