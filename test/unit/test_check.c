@@ -139,6 +139,46 @@ TEST(what_was_mended_is_found_in_order)
     for_each(check_cure);
 }
 
+/* Without a committed offset a partition is read from its beginning: at a first start wherever that
+ * is, and later only if all that is gone was judged. */
+static void check_gap(const struct voting_facts *facts)
+{
+    struct voting_decision decision = voting_check(facts);
+    bool is_known = facts->progress > 0 || facts->emitted >= 0;
+    bool is_gap = facts->begin > facts->progress && facts->begin > facts->emitted + 1;
+
+    if (facts->committed < 0 && decision.finding <= VOTING_START_GONE) {
+        assert_int_equal(decision.finding == VOTING_START_GONE, is_known && is_gap);
+    }
+}
+
+TEST(voters_that_are_gone_unjudged_stop_a_partition_without_an_offset)
+{
+    static const struct {
+        struct voting_facts facts;
+        enum voting_finding finding;
+        int64_t start;
+    } cases[] = {
+        {{.begin = 3, .end = 9, .progress = 0, .emitted = -1}, VOTING_NORMAL, 3},
+        {{.begin = 3, .end = 9, .progress = 2, .emitted = -1}, VOTING_START_GONE, 2},
+        {{.begin = 3, .end = 9, .progress = 3, .emitted = -1}, VOTING_NORMAL, 3},
+        {{.begin = 3, .end = 9, .progress = 0, .emitted = 1}, VOTING_START_GONE, 2},
+        {{.begin = 3, .end = 9, .progress = 0, .emitted = 2}, VOTING_OFFSETS_BACK, 3},
+        {{.begin = 3, .end = 9, .progress = 3, .emitted = 0}, VOTING_OFFSETS_BACK, 3},
+    };
+
+    for_each(check_gap);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct voting_facts facts = cases[i].facts;
+        struct voting_decision decision;
+
+        facts.committed = VD_NO_OFFSET;
+        decision = voting_check(&facts);
+        assert_int_equal(decision.finding, cases[i].finding);
+        assert_int_equal(decision.start, cases[i].start);
+    }
+}
+
 TEST(rows_are_searched_only_for_offsets_of_another_program)
 {
     struct voting_facts facts = {.end = 9, .committed = 4, .last = -1, .emitted = 3, .progress = 6};
@@ -175,6 +215,8 @@ TEST(a_person_is_told_the_numbers_and_the_cure)
          "offset 30 was committed by another program, past offset 20 up to which PostgreSQL has "
          "votes: the voters between would be left out. Set the group's offset back to 20 or below, "
          "or delete it"},
+        {{.begin = 10, .end = 40, .committed = -1, .progress = 7, .emitted = 4},
+         "offset 7 must be read, but the voters' partition begins at 10: its records are gone. "},
         {{.begin = 10,
           .end = 40,
           .committed = 30,
@@ -182,8 +224,7 @@ TEST(a_person_is_told_the_numbers_and_the_cure)
           .last = 29,
           .progress = 30,
           .emitted = 4},
-         "offset 5 must be read again, but the voters' partition begins at 10: its records are "
-         "gone. "},
+         "offset 5 must be read, but the voters' partition begins at 10: its records are gone. "},
     };
     char text[VD_ERR_MSG_BYTES];
 
@@ -199,5 +240,6 @@ RUN_TESTS(cmocka_unit_test(numbers_that_do_not_fit_stop_the_partition),
           cmocka_unit_test(a_start_is_the_one_of_the_model),
           cmocka_unit_test(every_vote_that_was_lost_is_read_again),
           cmocka_unit_test(what_was_mended_is_found_in_order),
+          cmocka_unit_test(voters_that_are_gone_unjudged_stop_a_partition_without_an_offset),
           cmocka_unit_test(rows_are_searched_only_for_offsets_of_another_program),
           cmocka_unit_test(a_person_is_told_the_numbers_and_the_cure))

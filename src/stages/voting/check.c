@@ -30,6 +30,18 @@ static enum voting_finding find_misfit(const struct voting_facts *facts)
     return VOTING_NORMAL;
 }
 
+/* Without a committed offset all is read from the beginning. What was judged by then may be gone,
+ * but not a voter behind it: nobody would notice. */
+static int64_t find_start(const struct voting_facts *facts)
+{
+    int64_t judged = larger(facts->progress, facts->emitted + 1);
+
+    if (facts->committed != VD_NO_OFFSET) {
+        return facts->committed;
+    }
+    return judged > 0 && judged < facts->begin ? judged : facts->begin;
+}
+
 struct voting_decision voting_check(const struct voting_facts *facts)
 {
     bool is_unmarked = facts->committed != VD_NO_OFFSET && !facts->is_ours;
@@ -46,7 +58,7 @@ struct voting_decision voting_check(const struct voting_facts *facts)
     if (facts->committed != VD_NO_OFFSET) {
         last = is_unmarked ? facts->stored : facts->last;
     }
-    decision.start = facts->committed != VD_NO_OFFSET ? facts->committed : facts->begin;
+    decision.start = find_start(facts);
     decision.is_behind = facts->committed > facts->progress;
     decision.is_table_lost = decision.is_behind && larger(last, facts->emitted) >= facts->progress;
     if (facts->emitted < last) {
@@ -93,8 +105,9 @@ void voting_check_describe(const struct voting_facts *facts, const struct voting
         break;
     case VOTING_START_GONE:
         (void)snprintf(text, VD_ERR_MSG_BYTES,
-                       "offset %" PRId64 " must be read again, but the voters' partition begins at "
-                       "%" PRId64 ": its records are gone. Restore it, or begin a new election: "
+                       "offset %" PRId64
+                       " must be read, but the voters' partition begins at %" PRId64
+                       ": its records are gone. Restore it, or begin a new election: "
                        "new topics with a higher generation, and empty tables",
                        decision->start, facts->begin);
         break;

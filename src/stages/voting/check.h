@@ -30,7 +30,7 @@ enum voting_finding {
     VOTING_EMITTED_PAST_END,
     VOTING_PROGRESS_PAST_END,
     VOTING_MOVED_AHEAD, /* the committed offset is beyond all that was judged */
-    VOTING_START_GONE,  /* what must be read again does not exist any more */
+    VOTING_START_GONE,  /* what must be read does not exist any more */
 };
 
 struct voting_decision {
