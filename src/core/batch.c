@@ -308,14 +308,13 @@ static int32_t partition_for(const struct vd_msg *msg, const struct vd_held *sou
 static void check_size(struct vd_batch *batch, size_t output, struct vd_held *from,
                        const struct vd_msg *msg)
 {
-    enum { OVERHEAD_BYTES = 512 }; /* on the wire, with vd-src */
     const size_t bytes = msg->key_len + msg->value_len;
-    const size_t max = vd_kafka_record_max(batch->stage->host->kafka);
 
-    if (bytes + OVERHEAD_BYTES > max && from->fault == NULL) {
+    if (bytes > vd_stage_record_max(batch->stage) && from->fault == NULL) {
         from->fault = vd_format("output \"%s\": its record has %zu bytes, too many for "
                                 "client.message.max.bytes, %zu",
-                                batch->stage->desc->outputs[output].name, bytes, max);
+                                batch->stage->desc->outputs[output].name, bytes,
+                                vd_kafka_record_max(batch->stage->host->kafka));
         batch->has_excess = true;
     }
 }

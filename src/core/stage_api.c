@@ -104,6 +104,13 @@ int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output)
     return topic == NULL ? 0 : (int16_t)topic->generation;
 }
 
+size_t vd_stage_record_max(const struct vd_stage *stage)
+{
+    enum { OVERHEAD_BYTES = 512 }; /* on the wire, with vd-src */
+
+    return vd_kafka_record_max(stage->host->kafka) - OVERHEAD_BYTES; /* 1000 at least */
+}
+
 /* The partition of input 0 if it is ours, or NULL. */
 static struct vd_part *find_part(const struct vd_stage *stage, int32_t partition)
 {

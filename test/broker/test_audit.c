@@ -396,11 +396,16 @@ TEST(extra_votes_are_found)
 TEST(an_election_that_goes_on_is_not_at_rest)
 {
     struct election other;
+    time_t deadline = time(NULL) + 60;
+    int64_t rows = 0;
 
     election_open(&other, "running");
     election_start(&other, 0, "--set", "stage:generator.voters=1000000", "--set",
                    "stage:generator.rate=1000", NULL);
-    while (election_count(&other, "SELECT count(*) FROM votes") < VOTERS) {
+    while ((rows = election_count(&other, "SELECT count(*) FROM votes")) < VOTERS) {
+        if (time(NULL) > deadline) {
+            fail_msg("%lld rows of votes, expected %d", (long long)rows, VOTERS);
+        }
     }
     assert_code(audit(&other, ""), MOVING);
     assert_said("not at rest: voters_topic");

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "election/vote.h"
 #include "voting/decode.h"
 #include "voting/unit.h"
 
@@ -76,7 +77,7 @@ TEST(what_cannot_become_a_vote_is_dead_with_the_reason)
     }
 }
 
-TEST(a_tombstone_too_large_a_voter_and_an_absurd_time_are_dead)
+TEST(a_tombstone_and_an_absurd_time_are_dead)
 {
     VD_AUTO(buf) struct vd_buf scratch = {0};
     struct voting_voter voter;
@@ -91,13 +92,38 @@ TEST(a_tombstone_too_large_a_voter_and_an_absurd_time_are_dead)
     assert_string_equal(err.msg, "timestamp 253402300800000 ms is beyond the year 9999");
     record.timestamp_ms--;
     assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_OK);
-    record.value_len = 900001;
-    assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_INVALID);
-    assert_string_equal(err.msg, "a voter must have at most 900000 bytes, got 900001");
     record.value = NULL;
     record.value_len = 0;
     assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_INVALID);
     assert_string_equal(err.msg, "no value");
+}
+
+TEST(a_vote_that_no_producer_takes_is_dead_before_it_is_a_row)
+{
+    const struct el_candidate candidate = {.id = vd_strdup("c1"), .biography = vd_strdup("long")};
+    struct vd_record record = record_of("{\"voter_id\":\"v1\"}");
+    VD_AUTO(buf) struct vd_buf scratch = {0};
+    VD_AUTO(buf) struct vd_buf fragment = {0};
+    VD_AUTO(buf) struct vd_buf vote = {0};
+    struct el_vote_clock clock = {0};
+    struct voting_voter voter;
+    struct vd_err err = {0};
+    char words[128];
+    size_t bytes = 0;
+
+    el_vote_fragment(&candidate, &fragment);
+    assert_int_equal(voting_decode(&record, &scratch, &voter, &err), VD_OK);
+    el_vote_append(&vote, record.value, record.value_len, &fragment,
+                   el_vote_time_format(&clock, voter.second));
+    bytes = vote.len + voter.key.id_len;
+    assert_int_equal(voting_check_size(&record, &voter, &fragment, bytes, &err), VD_OK);
+    assert_int_equal(voting_check_size(&record, &voter, &fragment, bytes - 1, &err), VD_INVALID);
+    (void)snprintf(words, sizeof(words),
+                   "its vote would have %zu bytes; client.message.max.bytes leaves room for %zu",
+                   bytes, bytes - 1);
+    assert_string_equal(err.msg, words);
+    free(candidate.id);
+    free(candidate.biography);
 }
 
 TEST(an_id_may_have_255_characters_and_no_more)
@@ -193,7 +219,8 @@ TEST(an_answer_means_accepted_rejected_differing_or_missing)
 
 RUN_TESTS(cmocka_unit_test(a_voter_is_decoded),
           cmocka_unit_test(what_cannot_become_a_vote_is_dead_with_the_reason),
-          cmocka_unit_test(a_tombstone_too_large_a_voter_and_an_absurd_time_are_dead),
+          cmocka_unit_test(a_tombstone_and_an_absurd_time_are_dead),
+          cmocka_unit_test(a_vote_that_no_producer_takes_is_dead_before_it_is_a_row),
           cmocka_unit_test(an_id_may_have_255_characters_and_no_more),
           cmocka_unit_test(a_unit_has_three_statements_or_the_first_alone),
           cmocka_unit_test(an_answer_means_accepted_rejected_differing_or_missing))

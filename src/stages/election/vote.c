@@ -126,15 +126,20 @@ void el_vote_fragment(const struct el_candidate *candidate, struct vd_buf *out)
     vd_buf_add_text(out, ",\"voting_time\":\"");
 }
 
+static const char tail[] = "\",\"vote\":1}";
+
+size_t el_vote_bytes(size_t len, const struct vd_buf *fragment)
+{
+    return len - 1 + fragment->len + EL_VOTE_TIME_BYTES + sizeof(tail) - 1;
+}
+
 void el_vote_append(struct vd_buf *out, const char *voter, size_t len,
                     const struct vd_buf *fragment, const char *voting_time)
 {
-    static const char tail[] = "\",\"vote\":1}";
-
     while (voter[len - 1] != '}') { /* white space behind it */
         len--;
     }
-    vd_buf_reserve(out, len - 1 + fragment->len + EL_VOTE_TIME_BYTES + sizeof(tail) - 1);
+    vd_buf_reserve(out, el_vote_bytes(len, fragment));
     vd_buf_add(out, voter, len - 1);
     vd_buf_add(out, fragment->data, fragment->len);
     vd_buf_add(out, voting_time, EL_VOTE_TIME_BYTES);

@@ -46,4 +46,7 @@ void el_vote_fragment(const struct el_candidate *candidate, struct vd_buf *out);
 void el_vote_append(struct vd_buf *out, const char *voter, size_t len,
                     const struct vd_buf *fragment, const char *voting_time);
 
+/* Bytes of the vote of a voter whose JSON has 'len', at most: white space behind it is left out. */
+size_t el_vote_bytes(size_t len, const struct vd_buf *fragment);
+
 #endif

@@ -7,8 +7,6 @@
 #include "election/json.h"
 #include "election/vote.h"
 
-#define VALUE_BYTES_MAX 900000 /* the vote adds the candidate and must go through the producer */
-
 enum field {
     VOTER_ID,
     STATE,
@@ -87,10 +85,6 @@ enum vd_status voting_decode(const struct vd_record *record, struct vd_buf *scra
     if (record->value == NULL) {
         return vd_fail(err, VD_INVALID, "no value");
     }
-    if (record->value_len > VALUE_BYTES_MAX) {
-        return vd_fail(err, VD_INVALID, "a voter must have at most %d bytes, got %zu",
-                       VALUE_BYTES_MAX, record->value_len);
-    }
     for (size_t i = 0; i < FIELDS; i++) {
         fields[i].path = paths[i];
     }
@@ -118,5 +112,19 @@ enum vd_status voting_decode(const struct vd_record *record, struct vd_buf *scra
     }
     voter->second = record->timestamp_ms / 1000;
     find_state(&fields[STATE], scratch, &voter->key);
+    return VD_OK;
+}
+
+enum vd_status voting_check_size(const struct vd_record *record, const struct voting_voter *voter,
+                                 const struct vd_buf *fragment, size_t max, struct vd_err *err)
+{
+    size_t bytes = voter->key.id_len + el_vote_bytes(record->value_len, fragment);
+
+    if (bytes > max) {
+        return vd_fail(
+            err, VD_INVALID,
+            "its vote would have %zu bytes; client.message.max.bytes leaves room for %zu", bytes,
+            max);
+    }
     return VD_OK;
 }

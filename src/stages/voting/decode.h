@@ -22,4 +22,11 @@ struct voting_voter {
 enum vd_status voting_decode(const struct vd_record *record, struct vd_buf *scratch,
                              struct voting_voter *voter, struct vd_err *err) VD_MUST_CHECK;
 
+/* Check that the vote, with the fragment of its candidate, has at most 'max' bytes with its key.
+ * One that no producer takes must not become a row: the voter could never vote again. Fails:
+ * VD_INVALID with the reason for the dead-letter topic. */
+enum vd_status voting_check_size(const struct vd_record *record, const struct voting_voter *voter,
+                                 const struct vd_buf *fragment, size_t max,
+                                 struct vd_err *err) VD_MUST_CHECK;
+
 #endif

@@ -109,6 +109,7 @@ static void on_ballot(void *arg, struct el_ballot *ballot)
     }
     voting->work.ballot = ballot;
     voting->work.fragments = voting->fragments;
+    voting->work.vote_max = vd_stage_record_max(voting->stage);
     vd_stage_set_tag(voting->stage, el_ballot_tag(ballot));
     update(voting);
 }

@@ -47,7 +47,8 @@ static struct voting_row row_of(const struct voting_work *work, const struct vot
                                .offset = record->offset};
 }
 
-static void add_voter(struct voting_work *work, size_t i, const struct voting_voter *voter)
+static void add_pending(struct voting_work *work, size_t i, const struct voting_voter *voter,
+                        size_t candidate)
 {
     struct voting_pending *vote = NULL;
 
@@ -57,7 +58,7 @@ static void add_voter(struct voting_work *work, size_t i, const struct voting_vo
     }
     vote = &work->pending[work->pending_count++];
     *vote = (struct voting_pending){.record = i,
-                                    .candidate = el_ballot_choose(work->ballot, &voter->key),
+                                    .candidate = candidate,
                                     .second = voter->second,
                                     .id = voter->key.id,
                                     .id_len = voter->key.id_len};
@@ -68,11 +69,28 @@ static void add_voter(struct voting_work *work, size_t i, const struct voting_vo
     }
 }
 
+static enum vd_status add_voter(struct voting_work *work, size_t i, struct vd_err *err)
+{
+    const struct vd_record *record = vd_batch_record(work->batch, i);
+    struct voting_voter voter = {0};
+    size_t candidate = 0;
+
+    if (voting_decode(record, &work->scratch, &voter, err) != VD_OK) {
+        return err->status;
+    }
+    candidate = el_ballot_choose(work->ballot, &voter.key);
+    if (voting_check_size(record, &voter, &work->fragments[candidate], work->vote_max, err) !=
+        VD_OK) {
+        return err->status;
+    }
+    add_pending(work, i, &voter, candidate);
+    return VD_OK;
+}
+
 /* Sort the batch into votes to be tried and dead letters. */
 static void decode(struct voting_work *work)
 {
     struct vd_err err = {0};
-    struct voting_voter voter = {0};
 
     work->pending_count = 0;
     work->progress_count = 0;
@@ -86,9 +104,7 @@ static void decode(struct voting_work *work)
         work->is_replay =
             work->is_replay ||
             record->offset < voting_takeover_progress(work->takeover, record->partition);
-        if (voting_decode(record, &work->scratch, &voter, &err) == VD_OK) {
-            add_voter(work, i, &voter);
-        } else {
+        if (add_voter(work, i, &err) != VD_OK) {
             vd_batch_dead(work->batch, i, err.msg);
             work->outcome.dead++;
         }

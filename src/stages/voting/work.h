@@ -40,6 +40,7 @@ struct voting_outcome {
 struct voting_work {
     const struct el_ballot *ballot; /* borrowed */
     const struct vd_buf *fragments; /* borrowed; per candidate, what its votes have in common */
+    size_t vote_max;                /* bytes of a vote and its key that the producer takes */
     const struct voting_takeover *takeover; /* borrowed */
     struct vd_batch *batch;                 /* the one under way, or NULL */
     bool is_replay;                         /* some of it was judged before */
