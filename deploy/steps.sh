@@ -60,3 +60,16 @@ run_step() { # TITLE COMMAND...
     fi
     return "$status"
 }
+
+# Kafka's, its controller's and PostgreSQL's ports in one row of three that nobody listens on.
+find_ports() { # prints the first
+    local base port try
+    for ((try = 0; try < 50; try++)); do
+        base=$((20000 + RANDOM % 10000))
+        for port in $base $((base + 1)) $((base + 2)); do
+            ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || continue 2
+        done
+        break
+    done
+    echo "$base"
+}
