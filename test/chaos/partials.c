@@ -6,6 +6,7 @@
  * u8, watermark i64, commits u64, rebuilds u32, checksum u64, ... A record that cannot be read is
  * explained, and missing where it should have counted. */
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,8 +27,10 @@ struct total {
 };
 
 struct meta {
-    int64_t next_offset, votes;
+    int64_t next_offset, votes, watermark;
     uint64_t checksum;
+    bool is_known;
+    int64_t falls; /* METAs with an earlier watermark than the one before */
 };
 
 struct partials {
@@ -182,14 +185,20 @@ static bool read_total(struct partials *partials, const struct record *record)
 
 static bool read_meta(struct meta *meta, const struct record *record)
 {
-    *meta =
-        (struct meta){0}; /* one that cannot be read counts nothing, nor does the one before it */
+    const struct meta before = *meta;
+
+    /* One that cannot be read counts nothing, nor does the one before it. */
+    *meta = (struct meta){
+        .watermark = before.watermark, .is_known = before.is_known, .falls = before.falls};
     if (record->value == NULL || record->value_len < META_BYTES || record->value[0] != VERSION) {
         return false;
     }
-    *meta = (struct meta){.next_offset = (int64_t)number_at(record->value + 1, 8),
-                          .votes = (int64_t)number_at(record->value + 19, 8),
-                          .checksum = number_at(record->value + 56, 8)};
+    meta->next_offset = (int64_t)number_at(record->value + 1, 8);
+    meta->votes = (int64_t)number_at(record->value + 19, 8);
+    meta->watermark = (int64_t)number_at(record->value + 36, 8);
+    meta->checksum = number_at(record->value + 56, 8);
+    meta->falls += before.is_known && meta->watermark < before.watermark;
+    meta->is_known = true;
     return true;
 }
 
@@ -228,6 +237,7 @@ static void check_metas(struct audit *audit, const struct partials *partials)
                      "3 partition %d: next offset in META, end of votes_topic", p);
         audit_report(audit, (int64_t)meta->checksum, (int64_t)part->checksum,
                      "3 partition %d: checksum in META, of votes_topic", p);
+        audit_report(audit, meta->falls, 0, "3 partition %d: watermarks that go back", p);
     }
 }
 

@@ -200,6 +200,24 @@ TEST(damage_in_the_partials_is_found)
     free(topic);
 }
 
+/* The last test: the topic keeps it. */
+TEST(a_watermark_that_goes_back_is_found)
+{
+    char *topic = election_topic(&election, "agg_partials");
+    struct peer_log log = peer_read(topic, true);
+    const struct peer_record *meta = last_of(&log);
+
+    while (meta->key[1] != 3) {
+        meta--;
+    }
+    memcpy(meta->value + 36, "\xff\xff\xff\xff\xff\xff\xff\xfe", 8); /* -2, none is -1 */
+    peer_send_record(topic, meta);
+    peer_flush();
+    assert_found("3 partition 3: watermarks that go back: 1 = 0");
+    peer_log_free(&log);
+    free(topic);
+}
+
 TEST(a_total_in_two_partitions_is_found)
 {
     char *topic = election_topic(&election, "aggregated_turnout_by_age_group");
@@ -334,6 +352,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_record_with_two_outcomes_is_found),
         cmocka_unit_test(a_second_vote_is_found),
         cmocka_unit_test(an_open_transaction_is_found),
+        cmocka_unit_test(a_watermark_that_goes_back_is_found),
     };
     int failed;
 
