@@ -100,6 +100,16 @@ enum vd_status vd_audit_read(struct vd_audit *audit, enum vd_audit_port port, si
     return vd_audit_read_topic(audit->run, &what, err);
 }
 
+bool vd_audit_is_sound(const struct vd_audit *audit)
+{
+    return audit->run->is_sound;
+}
+
+int64_t vd_audit_replay_of(const struct vd_audit *audit)
+{
+    return audit->run->replay_of;
+}
+
 struct vd_audit_claim *vd_audit_claim(struct vd_audit *audit, const char *left, const char *right)
 {
     return vd_audit_report_claim(&audit->run->report, audit->conf->name, left, right);

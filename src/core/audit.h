@@ -47,6 +47,13 @@ VD_API enum vd_status vd_audit_read(struct vd_audit *audit, enum vd_audit_port p
                                     vd_audit_record_fn *on_record, void *arg,
                                     struct vd_err *err) VD_MUST_CHECK;
 
+/* Within on_record, of the record at hand. True if its headers are of our form; the engine sets
+ * aside a record of an input whose headers are not, and the stage never sees it. */
+VD_API bool vd_audit_is_sound(const struct vd_audit *audit);
+
+/* Likewise: as vd_batch_replay_of. */
+VD_API int64_t vd_audit_replay_of(const struct vd_audit *audit);
+
 /* Run one statement that only reads, and hand over its rows one by one; they need no memory.
  * Fails: VD_FAILED, also where no table or no database is. */
 typedef void vd_audit_row_fn(void *arg, const struct vd_audit_row *row);

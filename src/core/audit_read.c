@@ -220,6 +220,21 @@ static bool is_wanted(const struct vd_audit_reading *what, const rd_kafka_messag
     return vd_letter_route(letter.headers, "", &is_ours, NULL) != VD_OK || is_ours;
 }
 
+/* What the headers of the record at hand say; one that cannot be read counts as absent. */
+static void note_headers(struct vd_audit_run *run, const rd_kafka_message_t *message,
+                         struct vd_record *record)
+{
+    rd_kafka_headers_t *headers = NULL;
+    bool is_ours = true;
+
+    run->is_sound = vd_record_from_message(message, record, NULL) == VD_OK;
+    if (rd_kafka_message_headers(message, &headers) != RD_KAFKA_RESP_ERR_NO_ERROR) {
+        headers = NULL;
+    }
+    run->is_sound = run->is_sound && vd_letter_route(headers, "", &is_ours, NULL) == VD_OK;
+    run->replay_of = vd_letter_replay_of(headers);
+}
+
 static void take_record(struct reading *reading, const rd_kafka_message_t *message)
 {
     const struct vd_audit_reading *what = reading->what;
@@ -227,8 +242,7 @@ static void take_record(struct reading *reading, const rd_kafka_message_t *messa
     struct vd_record record;
 
     if (message->offset < end && is_wanted(what, message)) {
-        /* A position that cannot be read is as good as none; the engine has judged it. */
-        (void)!vd_record_from_message(message, &record, NULL);
+        note_headers(reading->run, message, &record);
         what->on_record(what->arg, &record);
         vd_audit_tell(reading->run, what->mark->topic->name, ++reading->count);
     }

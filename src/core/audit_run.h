@@ -37,8 +37,10 @@ struct vd_audit_run {
     struct vd_audit_mark *marks; /* as topology->topics */
     PGconn *sql;                 /* NULL: not connected */
     struct vd_audit_report report;
-    int64_t told_ms; /* when progress was told last */
-    bool is_told;    /* a line of progress stands on the terminal */
+    bool is_sound;     /* the record at hand: its headers are of our form; */
+    int64_t replay_of; /* the record that it repeats */
+    int64_t told_ms;   /* when progress was told last */
+    bool is_told;      /* a line of progress stands on the terminal */
 };
 
 struct vd_audit {

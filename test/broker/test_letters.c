@@ -217,18 +217,20 @@ static void run_sql(const char *sql)
     PQclear(result);
 }
 
-/* Recount everything from raw data, once all is at rest; the generator knows nothing of the voters
- * that the tests add. */
-static void expect_audit(void)
+/* Recount everything from raw data, once all is at rest, with these words on the command line. */
+static void expect_audit(const char *topology, ...)
 {
     time_t deadline = time(NULL) + WAIT_S;
     char *out = NULL;
     int code;
 
     do {
-        struct command command =
-            start(election.topology, "--audit", "--disable", "generator", NULL);
+        struct command command;
+        va_list words;
 
+        va_start(words, topology);
+        command = command_start(topology, "--audit", words);
+        va_end(words);
         free(out);
         code = command_end(&command, &out);
     } while (code == 6 && time(NULL) < deadline);
@@ -363,7 +365,7 @@ TEST(rejected_records_are_replayed_only_if_they_are_named)
     wait_open(election.topology, "rejected_votes", "this voter has voted before", 1);
     EXPECT(0, "header    traceparent: 00-4bf9-01\n", "show", "--topic", topic, "--open");
     election_check(&election, votes);
-    expect_audit();
+    expect_audit(election.topology, "--disable", "generator", NULL); /* not its voters */
     free(topic);
 }
 
@@ -471,6 +473,7 @@ TEST(replays_that_are_killed_count_each_vote_once)
     votes += (int64_t)killed + 1;
     wait_counted(votes);
     assert_int_equal(sum_votes(), votes);
+    expect_audit(election.topology, "--disable", "generator", "--disable", "voting", NULL);
     peer_watch_free(watch);
     free(topic);
 }
@@ -504,6 +507,9 @@ TEST(a_replay_is_for_the_stage_that_had_set_it_aside)
     wait_for("records of enriched_votes", count_enriched, votes);
     assert_int_equal(count_records("enriched_votes"), votes);
     assert_int_equal(sum_votes(), votes);
+    expect_audit(enriched, NULL);
+    free(run_on(enriched, 0, "purge", "--stage", "enriched", "--yes", NULL));
+    expect_audit(enriched, NULL); /* letters that were purged are no difference */
 }
 
 /* A vote that an older version could not read, as its letter stands there: the vote has a vd-src of

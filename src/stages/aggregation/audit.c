@@ -35,11 +35,12 @@ struct recount {
     int32_t part_count;
     struct vd_map partials;                 /* key -> struct partial */
     struct vd_map results[AGG_GROUP_COUNT]; /* public key -> struct result */
-    struct vd_map undecodable;              /* position of a record that is no vote -> bool: has a
+    struct vd_map letters;                  /* place of a record that was set aside -> nothing */
+    struct vd_map undecodable;              /* place of a record that is no vote -> bool: has a
                                                dead letter */
     struct vd_buf scratch, key;
     size_t group; /* whose public topic is being read */
-    int64_t buried, repeats, strange;
+    int64_t buried, repeats, strange, waiting;
     int64_t totals_equal;
     struct vd_audit_claim *metas, *totals, *dead, *last;
     struct vd_audit_claim *shown[AGG_GROUP_COUNT]; /* NULL: not mapped */
@@ -87,34 +88,78 @@ static void on_partial(void *arg, const struct vd_record *record)
     self->strange += status != VD_OK;
 }
 
+/* The tallies run as in a recount up to where the count stands, which knows replays (tally.h). */
+static void begin_tallies(struct recount *self)
+{
+    for (int32_t p = 0; p < self->part_count; p++) {
+        agg_tally_load_meta(self->parts[p].tally, &self->parts[p].meta);
+        agg_tally_recount(self->parts[p].tally);
+    }
+}
+
 /* ---- the votes ------------------------------------------------------------------------------- */
+
+static char *format_place(int32_t partition, int64_t offset)
+{
+    return vd_format("[%" PRId32 "] %" PRId64, partition, offset);
+}
+
+/* A vote may be set aside twice, if it was offered again after offsets were lost. */
+static void on_dead(void *arg, const struct vd_record *record)
+{
+    struct recount *self = arg;
+
+    if (record->has_position) {
+        VD_AUTO(mem)
+        char *place = format_place(record->position.partition, record->position.offset);
+
+        (void)get(&self->letters, place, strlen(place), sizeof(bool));
+    }
+}
+
+static bool has_letter(const struct recount *self, const struct vd_record *record)
+{
+    VD_AUTO(mem) char *place = format_place(record->partition, record->offset);
+
+    return vd_map_find(&self->letters, place, strlen(place)) != NULL;
+}
 
 static void bury(struct recount *self, const struct vd_record *record)
 {
-    VD_AUTO(mem)
-    char *place = vd_format("[%" PRId32 "] %" PRId64, record->partition, record->offset);
+    VD_AUTO(mem) char *place = format_place(record->partition, record->offset);
+    bool *is_buried = get(&self->undecodable, place, strlen(place), sizeof(bool));
 
-    (void)get(&self->undecodable, place, strlen(place), sizeof(bool));
+    *is_buried = has_letter(self, record);
+    self->buried += *is_buried;
 }
 
 /* Gaps and strangers are what the voting stage's audit reports: here the vote counts. */
-static enum agg_step step_over(struct agg_tally *tally, const struct vd_record *record)
+static enum agg_step step_over(struct agg_tally *tally, const struct vd_record *record,
+                               int64_t replay_of)
 {
     struct vd_record forced = *record;
-    enum agg_step step = agg_tally_step(tally, record, VD_NO_OFFSET);
+    enum agg_step step = agg_tally_step(tally, record, replay_of);
 
     if (step == AGG_STEP_GAP) {
         const struct agg_meta now = agg_tally_meta(tally);
 
         forced.position.previous =
             record->position.generation == now.last_generation ? now.last_offset : VD_NO_OFFSET;
-        step = agg_tally_step(tally, &forced, VD_NO_OFFSET);
+        step = agg_tally_step(tally, &forced, replay_of);
     }
     if (step == AGG_STEP_GAP || step == AGG_STEP_FOREIGN) {
         forced.has_position = false;
-        step = agg_tally_step(tally, &forced, VD_NO_OFFSET);
+        step = agg_tally_step(tally, &forced, replay_of);
     }
     return step;
+}
+
+/* A record that was set aside by an older version, and is a vote to this one, is counted by its
+ * replay; without one it waits for that, unless a recount came past it. */
+static bool is_waiting(const struct recount *self, const struct vd_record *record)
+{
+    return self->letters.count > 0 && self->parts[record->partition].meta.rebuilds == 0 &&
+           has_letter(self, record);
 }
 
 static void on_vote(void *arg, const struct vd_record *record)
@@ -126,28 +171,17 @@ static void on_vote(void *arg, const struct vd_record *record)
     if (!part->has_meta || record->offset >= part->meta.next_offset) {
         return; /* still to be counted */
     }
-    if (step_over(part->tally, record) != AGG_STEP_COUNT) {
-        self->repeats++;
-    } else if (agg_vote_parse(record->value, record->value_len, &self->scratch, &vote, NULL) ==
-               VD_OK) {
-        agg_tally_add(part->tally, &vote);
-    } else {
+    if (!vd_audit_is_sound(self->audit)) {
         bury(self, record);
-    }
-}
-
-/* A vote may be set aside twice, if it was offered again after offsets were lost. */
-static void on_dead(void *arg, const struct vd_record *record)
-{
-    struct recount *self = arg;
-    VD_AUTO(mem)
-    char *place =
-        vd_format("[%" PRId32 "] %" PRId64, record->position.partition, record->position.offset);
-    bool *is_buried = vd_map_find(&self->undecodable, place, strlen(place));
-
-    if (record->has_position && is_buried != NULL && !*is_buried) {
-        *is_buried = true;
-        self->buried++;
+    } else if (step_over(part->tally, record, vd_audit_replay_of(self->audit)) != AGG_STEP_COUNT) {
+        self->repeats++;
+    } else if (agg_vote_parse(record->value, record->value_len, &self->scratch, &vote, NULL) !=
+               VD_OK) {
+        bury(self, record);
+    } else if (is_waiting(self, record)) {
+        self->waiting++;
+    } else {
+        agg_tally_add(part->tally, &vote);
     }
 }
 
@@ -351,12 +385,19 @@ static enum vd_status recount(struct recount *self, struct vd_err *err)
 {
     if (vd_audit_read(self->audit, VD_AUDIT_OUTPUT, PORT_PARTIALS, on_partial, self, err) !=
             VD_OK ||
-        vd_audit_read(self->audit, VD_AUDIT_INPUT, INPUT_VOTES, on_vote, self, err) != VD_OK ||
         vd_audit_read(self->audit, VD_AUDIT_DEAD, 0, on_dead, self, err) != VD_OK) {
+        return err->status;
+    }
+    begin_tallies(self);
+    if (vd_audit_read(self->audit, VD_AUDIT_INPUT, INPUT_VOTES, on_vote, self, err) != VD_OK) {
         return err->status;
     }
     if (self->repeats > 0) {
         vd_audit_note(self->audit, "%" PRId64 " repeated votes are not counted", self->repeats);
+    }
+    if (self->waiting > 0) {
+        vd_audit_note(self->audit, "%" PRId64 " votes were set aside as dead letters",
+                      self->waiting);
     }
     if (self->strange > 0) {
         vd_audit_note(self->audit, "%" PRId64 " records of the partials are none of ours",
@@ -376,6 +417,7 @@ static void fini(struct recount *self)
     for (size_t i = 0; i < AGG_GROUP_COUNT; i++) {
         vd_map_fini(&self->results[i], free);
     }
+    vd_map_fini(&self->letters, free);
     vd_map_fini(&self->undecodable, free);
     vd_buf_fini(&self->scratch);
     vd_buf_fini(&self->key);
