@@ -82,8 +82,8 @@ void election_wait_counted(struct election *election, int64_t votes, int seconds
 /* Table, topic, totals and page say the same. */
 void election_check(struct election *election, int64_t votes);
 
-/* Run the daemon's --audit with more options, as a shell would. Returns: its exit code; 'output' gets
- * what it says, cut to fit. */
+/* Run the daemon's --audit with more options, as a shell would. Returns: its exit code; 'output'
+ * gets what it says, cut to fit. */
 int election_audit(const struct election *election, const char *more, char *output, size_t bytes);
 
 /* Run $VOTINGD_TEST_LOCAL with words, as a shell would. */
