@@ -221,24 +221,41 @@ static void add_short(struct vd_buf *out, const char *bytes, size_t len)
     }
 }
 
-static void add_headers(struct vd_buf *out, const struct vd_letter *letter)
+/* The record's own headers, one after the other. */
+struct header_walk {
+    size_t next;
+    struct vd_buf name; /* as the record had it */
+    const void *value;
+    size_t len;
+};
+
+/* Go on to the next one. False: there is none, and 'walk' holds no memory. */
+static bool next_header(const struct vd_letter *letter, struct header_walk *walk)
 {
     const char *name = NULL;
-    const void *value = NULL;
-    size_t len = 0;
 
-    for (size_t i = 0;
-         letter->headers != NULL && rd_kafka_header_get_all(letter->headers, i, &name, &value,
-                                                            &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        VD_AUTO(buf) struct vd_buf given = {0};
-
-        if (vd_letter_give_name(name, &given)) {
-            vd_buf_add_text(out, "header    ");
-            vd_letters_add_safe(out, given.data, given.len, 0);
-            vd_buf_add_text(out, ": ");
-            add_short(out, value, len);
+    while (letter->headers != NULL &&
+           rd_kafka_header_get_all(letter->headers, walk->next, &name, &walk->value, &walk->len) ==
+               RD_KAFKA_RESP_ERR_NO_ERROR) {
+        walk->next++;
+        vd_buf_clear(&walk->name);
+        if (vd_letter_give_name(name, &walk->name)) {
+            return true;
         }
+    }
+    vd_buf_fini(&walk->name);
+    return false;
+}
+
+static void add_headers(struct vd_buf *out, const struct vd_letter *letter)
+{
+    struct header_walk walk = {0};
+
+    while (next_header(letter, &walk)) {
+        vd_buf_add_text(out, "header    ");
+        vd_letters_add_safe(out, walk.name.data, walk.name.len, 0);
+        vd_buf_add_text(out, ": ");
+        add_short(out, walk.value, walk.len);
     }
 }
 
@@ -337,25 +354,16 @@ static void add_json_bytes(struct vd_buf *out, const char *name, const char *byt
 
 static void add_json_headers(struct vd_buf *out, const struct vd_letter *letter)
 {
-    const char *name = NULL;
-    const void *value = NULL;
-    size_t len = 0;
+    struct header_walk walk = {0};
     bool is_first = true;
 
     vd_buf_add_text(out, ",\"headers\":[");
-    for (size_t i = 0;
-         letter->headers != NULL && rd_kafka_header_get_all(letter->headers, i, &name, &value,
-                                                            &len) == RD_KAFKA_RESP_ERR_NO_ERROR;
-         i++) {
-        VD_AUTO(buf) struct vd_buf given = {0};
-
-        if (vd_letter_give_name(name, &given)) {
-            vd_buf_add_text(out, is_first ? "{\"name\":" : ",{\"name\":");
-            vd_buf_add_json(out, given.data != NULL ? given.data : "", given.len);
-            add_json_bytes(out, "value", value, len);
-            vd_buf_add_char(out, '}');
-            is_first = false;
-        }
+    while (next_header(letter, &walk)) {
+        vd_buf_add_text(out, is_first ? "{\"name\":" : ",{\"name\":");
+        vd_buf_add_json(out, walk.name.data != NULL ? walk.name.data : "", walk.name.len);
+        add_json_bytes(out, "value", walk.value, walk.len);
+        vd_buf_add_char(out, '}');
+        is_first = false;
     }
     vd_buf_add_char(out, ']');
 }

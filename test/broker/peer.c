@@ -168,8 +168,13 @@ void peer_fence(const char *transactional_id)
     rd_kafka_destroy(open_transactional(transactional_id));
 }
 
-void peer_abort(const char *topic, int32_t partition, int count)
+struct peer_transaction {
+    rd_kafka_t *rk;
+};
+
+struct peer_transaction *peer_transaction_open(const char *topic, int32_t partition, int count)
 {
+    struct peer_transaction *transaction = malloc(sizeof(*transaction));
     char *name = peer_name("aborts");
     rd_kafka_t *rk = open_transactional(name);
     rd_kafka_error_t *error = rd_kafka_begin_transaction(rk);
@@ -181,11 +186,25 @@ void peer_abort(const char *topic, int32_t partition, int count)
     }
     code |= rd_kafka_flush(rk, WAIT_MS); /* they must be there, to be aborted */
     assert(error == NULL && code == RD_KAFKA_RESP_ERR_NO_ERROR);
-    error = rd_kafka_abort_transaction(rk, WAIT_MS);
+    (void)error; /* only asserted */
+    free(name);
+    transaction->rk = rk;
+    return transaction;
+}
+
+void peer_transaction_abort(struct peer_transaction *transaction)
+{
+    rd_kafka_error_t *error = rd_kafka_abort_transaction(transaction->rk, WAIT_MS);
+
     assert(error == NULL);
     (void)error; /* only asserted */
-    rd_kafka_destroy(rk);
-    free(name);
+    rd_kafka_destroy(transaction->rk);
+    free(transaction);
+}
+
+void peer_abort(const char *topic, int32_t partition, int count)
+{
+    peer_transaction_abort(peer_transaction_open(topic, partition, count));
 }
 
 static rd_kafka_topic_partition_list_t *list_of(const char *topic, int32_t partition)

@@ -42,6 +42,12 @@ void peer_send_record(const char *topic, const struct peer_record *record);
 /* Delete what stands before an offset of a partition, as retention does. */
 void peer_delete_before(const char *topic, int32_t partition, int64_t offset);
 
+/* A transaction with so many records, which are at the broker, left open. Owns: the caller ends it
+ * with peer_transaction_abort. */
+struct peer_transaction;
+struct peer_transaction *peer_transaction_open(const char *topic, int32_t partition, int count);
+void peer_transaction_abort(struct peer_transaction *transaction);
+
 /* Send so many records without a header in one transaction, and abort it. */
 void peer_abort(const char *topic, int32_t partition, int count);
 

@@ -2,7 +2,6 @@
  * and its key named; and it says so where it can know nothing. */
 #include "../unit/test.h"
 
-#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -330,24 +329,10 @@ TEST(a_changed_partial_is_found)
 TEST(an_open_transaction_is_found)
 {
     char *topic = election_topic(&election, "rejected_votes");
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_t *rk;
+    struct peer_transaction *transaction = peer_transaction_open(topic, 2, 1);
 
-    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
-    rd_kafka_conf_set(conf, "transactional.id", election.name, text, sizeof(text));
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    assert_non_null(rk);
-    assert_null(rd_kafka_init_transactions(rk, 20000));
-    assert_null(rd_kafka_begin_transaction(rk));
-    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(2),
-                                       RD_KAFKA_V_VALUE((void *)(uintptr_t) "{}", 2),
-                                       RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
-    assert_int_equal(rd_kafka_flush(rk, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_found("  ends of 16 topics\n", ": a transaction is open\n");
-    assert_null(rd_kafka_abort_transaction(rk, 20000));
-    rd_kafka_destroy(rk);
+    peer_transaction_abort(transaction);
     free(topic);
 }
 

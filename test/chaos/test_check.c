@@ -1,7 +1,6 @@
 /* The checker must find planted damage: a check that never fails checks nothing. */
 #include "../unit/test.h"
 
-#include <librdkafka/rdkafka.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -317,24 +316,10 @@ TEST(a_second_vote_is_found)
 TEST(an_open_transaction_is_found)
 {
     char *topic = election_topic(&election, "rejected_votes");
-    char text[256];
-    rd_kafka_conf_t *conf = rd_kafka_conf_new();
-    rd_kafka_t *rk;
+    struct peer_transaction *transaction = peer_transaction_open(topic, 2, 1);
 
-    rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
-    rd_kafka_conf_set(conf, "transactional.id", election.name, text, sizeof(text));
-    rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, text, sizeof(text));
-    assert_non_null(rk);
-    assert_null(rd_kafka_init_transactions(rk, 20000));
-    assert_null(rd_kafka_begin_transaction(rk));
-    assert_int_equal(rd_kafka_producev(rk, RD_KAFKA_V_TOPIC(topic), RD_KAFKA_V_PARTITION(2),
-                                       RD_KAFKA_V_VALUE((void *)(uintptr_t) "{}", 2),
-                                       RD_KAFKA_V_END),
-                     RD_KAFKA_RESP_ERR_NO_ERROR);
-    assert_int_equal(rd_kafka_flush(rk, 20000), RD_KAFKA_RESP_ERR_NO_ERROR);
     assert_found("4 rejected_votes: last stable offset, end");
-    assert_null(rd_kafka_abort_transaction(rk, 20000));
-    rd_kafka_destroy(rk);
+    peer_transaction_abort(transaction);
     free(topic);
 }
 
