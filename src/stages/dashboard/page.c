@@ -14,33 +14,18 @@
 #define HTML "text/html; charset=utf-8"
 #define CSS "text/css; charset=utf-8"
 #define JS "text/javascript; charset=utf-8"
+#define JSON "application/json"
 #define SVG "image/svg+xml"
-#define TEXT "text/plain; charset=utf-8"
+#define TXT "text/plain; charset=utf-8"
 
-/* No path comes from a URL: what is not listed does not exist. The build installs the same files.
- */
+/* No path comes from a URL: what is not listed does not exist. */
 static const struct page_file {
     const char *path;
     const char *name; /* in the folder */
     const char *type;
 } files[] = {
     {"/", "index.html", HTML},
-    {"/index.html", "index.html", HTML},
-    {"/page.css", "page.css", CSS},
-    {"/mark.svg", "mark.svg", SVG},
-    {"/licences.txt", "licences.txt", TEXT},
-    {"/js/main.js", "js/main.js", JS},
-    {"/js/breakdowns.js", "js/breakdowns.js", JS},
-    {"/js/candidates.js", "js/candidates.js", JS},
-    {"/js/charts.js", "js/charts.js", JS},
-    {"/js/dom.js", "js/dom.js", JS},
-    {"/js/feed.js", "js/feed.js", JS},
-    {"/js/model.js", "js/model.js", JS},
-    {"/js/palette.js", "js/palette.js", JS},
-    {"/js/places.js", "js/places.js", JS},
-    {"/js/shares.js", "js/shares.js", JS},
-    {"/js/status.js", "js/status.js", JS},
-    {"/js/words.js", "js/words.js", JS},
+#include "page_files.h"
 };
 
 static void close_file(FILE *file)
