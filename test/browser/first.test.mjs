@@ -51,6 +51,10 @@ async function openPage(options = {}) {
 }
 
 const text = (id) => page.textContent(`#${id}`);
+const show = async (view) => {
+  await page.click(`#views a[href="#/${view}"]`);
+  await page.waitForSelector(`#view-${view}`);
+};
 const number = async (id) => Number((await text(id)).replaceAll(',', ''));
 const column = (body, nth) => page.$$eval(`#${body} tr`,
   (rows, at) => rows.map((row) => row.children[at].textContent), nth);
@@ -118,6 +122,7 @@ test('turnout by state is sorted, paged and complete', async () => {
     FROM voters vr LEFT JOIN votes v USING (voter_id) GROUP BY 1`);
   const pages = Math.ceil(states.length / 10);
 
+  await show('places');
   await election.waitFor('the order of rows, which follows within 5 s', 11000, async () => {
     const first = await numbers('places-body', 1);
     return first.every((n, i) => i === 0 || first[i - 1] >= n);
@@ -161,7 +166,7 @@ test('a column sorts both ways, by its head or by the controls, and not at all',
 
 test('the address carries the view', async () => {
   const other = await openPage();
-  await other.goto(`${election.url}/#sorted=yes&sort=state&direction=up&size=25&page=2`);
+  await other.goto(`${election.url}/#/places?sort=state&direction=up&size=25&page=2`);
   await other.reload();
   await other.waitForSelector('#places-body tr');
   assert.equal(await other.inputValue('#places-size'), '25');
@@ -169,7 +174,20 @@ test('the address carries the view', async () => {
   await other.context().close();
 });
 
+test('a word narrows the table down, and the way back leads to the view before', async () => {
+  const [name] = await column('places-body', 0);
+  await page.fill('#places-filter', name.toUpperCase());
+  assert.ok((await column('places-body', 0)).includes(name));
+  await page.fill('#places-filter', 'no such place');
+  assert.equal(await text('places-empty'), 'Nothing matches');
+  await show('results');
+  await page.goBack();
+  await page.waitForSelector('#view-places');
+  assert.equal(await page.inputValue('#places-filter'), 'no such place');
+});
+
 test('breakdowns add up to the total', async () => {
+  await show('breakdowns');
   for (const id of ['by-age', 'by-gender', 'by-party']) {
     const values = await page.$$eval(`#${id} .bar-value`, (nodes) => nodes.map((node) => node.textContent));
     const sum = values.reduce((all, one) => all + Number(one.replaceAll(',', '')), 0);
@@ -179,6 +197,7 @@ test('breakdowns add up to the total', async () => {
 });
 
 test('one click shows what the API says', async () => {
+  await show('results');
   const snapshot = await election.get('/api/v1/snapshot');
   await page.click('#refresh');
   await election.waitFor('the newest picture', 900,
@@ -212,7 +231,7 @@ test('it fits on every screen, in both themes', async () => {
     ['light-320', 320, 'light'], ['dark-320', 320, 'dark'],
   ]) {
     const shown = await openPage({ viewport: { width, height: 900 }, colorScheme });
-    await shown.waitForSelector('#places-body tr');
+    await shown.waitForSelector('#candidates-body tr');
     const wide = await shown.evaluate(() => document.documentElement.scrollWidth);
     await shown.screenshot({ path: join(SHOTS, `election-${name}.png`), fullPage: true });
     assert.ok(wide <= width, `${name}: ${wide} px wide`);

@@ -1,12 +1,19 @@
 // Votes by party, gender, age group and city: one list of bars each, with its numbers beside it.
 
 import { drawBars } from './charts.js';
-import { byId } from './dom.js';
+import { byId, fill } from './dom.js';
 import { partyInitials } from './palette.js';
 import { shares } from './shares.js';
 import { count, percent, words } from './words.js';
 
 const CITIES = 10;
+
+const card = (id) => `
+<section class="card ${id}-card" aria-labelledby="by-${id}-title">
+  <h2 id="by-${id}-title" data-word="breakdowns.${id}"></h2>
+  <ol class="bars" id="by-${id}"></ol>
+  <p class="empty" id="by-${id}-empty" data-word="noRows"></p>
+</section>`;
 
 function byVotes(a, b) {
   return b.votes - a.votes || a.label.localeCompare(b.label);
@@ -39,8 +46,18 @@ function draw(id, rows, colourOf) {
   })));
 }
 
-export class Breakdowns {
-  paint(model, palette) {
+// Shares are those of all cities, also of the ones that are not shown.
+function drawCities(rows) {
+  const dealt = shares(rows.map((row) => row.votes));
+  draw('by-city', rows.slice(0, CITIES).map((row, i) => ({ ...row, share: dealt[i] })));
+}
+
+export const view = {
+  open(root) {
+    fill(root, ['age', 'gender', 'party', 'city'].map(card).join(''));
+  },
+
+  update({ model, palette }) {
     const read = (table, text) => model.rows(table).map((row) => ({
       row: row.row, votes: row.votes, label: row[text] === 'unknown' ? words.unknown : row[text],
     }));
@@ -51,13 +68,6 @@ export class Breakdowns {
     draw('by-party', read('party', 'party_affiliation').sort(byVotes).slice(0, CITIES)
       .map((row) => ({ ...row, mark: partyInitials(row.label) })),
     (row) => palette.ofParty(row.label));
-    this.#cities(read('city', 'city').sort(byVotes));
-  }
-
-  // Shares are those of all cities, also of the ones that are not shown.
-  #cities(rows) {
-    const dealt = shares(rows.map((row) => row.votes));
-    const top = rows.slice(0, CITIES).map((row, i) => ({ ...row, share: dealt[i] }));
-    draw('by-city', top);
-  }
-}
+    drawCities(read('city', 'city').sort(byVotes));
+  },
+};

@@ -1,6 +1,8 @@
 // A few verbs on the document. Texts are only ever set as text; widths go through the object model,
 // which the content policy allows where a style attribute is refused.
 
+import { words } from './words.js';
+
 const SVG = 'http://www.w3.org/2000/svg';
 
 export function byId(id) {
@@ -70,4 +72,29 @@ export function keep(parent, items, keyOf, create, update) {
     update(node, item, place);
   });
   held.forEach((node) => node.remove());
+}
+
+// The catalogue's word at a path: "results.votes".
+function wordAt(path) {
+  const word = path.split('.').reduce((found, name) => found?.[name], words);
+  if (typeof word !== 'string') {
+    throw new Error(`no word "${path}" in words.js`);
+  }
+  return word;
+}
+
+// Markup names its words: data-word becomes an element's text, data-label its aria-label.
+export function translate(root) {
+  for (const node of root.querySelectorAll('[data-word]')) {
+    setText(node, wordAt(node.dataset.word));
+  }
+  for (const node of root.querySelectorAll('[data-label]')) {
+    node.setAttribute('aria-label', wordAt(node.dataset.label));
+  }
+}
+
+// Fill 'root' with markup: a constant of the module that brings it, never anything that was received.
+export function fill(root, markup) {
+  root.innerHTML = markup;
+  translate(root);
 }

@@ -1,22 +1,41 @@
-// The page: the feed keeps the model, and at the chosen pace the model is painted.
+// The page: the feed keeps the model, and at the chosen pace the view that is open is painted.
+//
+// A view is a module, fetched when it is first opened:
+//
+//   export const view = {
+//     open(root, context) {},   fill 'root', an empty element that is thrown away after close()
+//     update(picture) {},       paint: after open(), at each repaint, after each change of a setting
+//     close() {},               end timers and requests of one's own; may be left out
+//   };
+//
+// context.settings  its part of the address (address.js); what can be set is read from there at each
+//                   update(), so that the address alone says what is shown
+// context.get       (path) => JSON of /api/v1/PATH; fails with an Error
+// picture           {model, people, palette, standing, rate}: the model; its candidates, their colours,
+//                   who leads; votes a second, or null while it cannot be said. One picture is one seq.
+//
+// To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
+// brings its markup by dom.js:fill, its rules in a style sheet of its own.
 
-import { Breakdowns } from './breakdowns.js';
-import { Candidates } from './candidates.js';
-import { byId } from './dom.js';
+import { Settings, viewOf } from './address.js';
+import { byId, make, translate } from './dom.js';
 import { Feed } from './feed.js';
 import { Model } from './model.js';
 import { Palette } from './palette.js';
-import { Places } from './places.js';
 import { standing } from './shares.js';
 import { Interval, Status } from './status.js';
+import { words } from './words.js';
+
+const VIEWS = [
+  { id: 'results', load: () => import('./results.js') },
+  { id: 'places', load: () => import('./places.js'), style: '/places.css' },
+  { id: 'breakdowns', load: () => import('./breakdowns.js'), style: '/breakdowns.css' },
+];
 
 const LIVE_MS = 1000; // at most one repaint in this time
 
 const model = new Model();
 const status = new Status();
-const candidates = new Candidates();
-const places = new Places(() => {});
-const breakdowns = new Breakdowns();
 
 const feed = new Feed({
   origin: window.location.origin,
@@ -34,26 +53,29 @@ const interval = new Interval((ms) => {
   pace();
 });
 
+let wanted = null; // of VIEWS: the one that the address names
+let shown = null; // the view that is open
+let picture = null;
 let paintedAt = -Infinity;
 let timer = null;
 let isDue = false;
 
-function paint() {
-  const people = model.candidates();
-  const palette = new Palette(people);
-  const now = standing(people);
+// ---- repaints ----
 
+function paint() {
   isDue = false;
   if (model.seq === 0) {
     return;
   }
+  const people = model.candidates();
+  picture = {
+    model, people, palette: new Palette(people), standing: standing(people), rate: status.rate(),
+  };
   paintedAt = performance.now();
-  status.paint(model, now);
-  candidates.paint(now, palette);
-  places.paint(model.rows('state'), model.rows('state_candidate'), people, palette);
-  breakdowns.paint(model, palette);
+  status.paint(picture);
+  setTitle();
+  shown?.update(picture);
   status.painted(new Date());
-  document.body.classList.remove('is-waiting');
 }
 
 function askForPaint() {
@@ -85,6 +107,86 @@ function pace() {
   }
 }
 
+// ---- views ----
+
+function setTitle() {
+  const name = model.election()?.name;
+  const title = words.views[wanted.id];
+  document.title = name ? words.title(title, name) : title;
+}
+
+// The view's style sheet, once it can be used; stays for the next time.
+function addStyle(href) {
+  if (!href || document.querySelector(`link[href="${href}"]`)) {
+    return null;
+  }
+  return new Promise((resolve) => {
+    const link = make('link', { rel: 'stylesheet', href });
+    link.addEventListener('load', resolve);
+    link.addEventListener('error', resolve);
+    document.head.append(link);
+  });
+}
+
+async function getJson(path) {
+  const response = await fetch(`/api/v1/${path}`, { cache: 'no-store' });
+  if (!response.ok) {
+    throw new Error(`${path}: ${response.status}`);
+  }
+  return response.json();
+}
+
+async function open(entry) {
+  const [{ view }] = await Promise.all([entry.load(), addStyle(entry.style)]);
+  if (wanted !== entry) {
+    return; // another was asked for meanwhile
+  }
+  const root = make('div', { class: 'view', id: `view-${entry.id}` });
+  shown?.close?.();
+  byId('main').replaceChildren(root);
+  shown = view;
+  view.open(root, {
+    settings: new Settings(entry.id, () => picture && view.update(picture)),
+    get: getJson,
+  });
+  if (picture !== null) {
+    view.update(picture);
+  }
+}
+
+function follow() {
+  const id = viewOf(window.location.hash);
+  const entry = VIEWS.find((one) => one.id === id) ?? VIEWS[0];
+
+  if (entry === wanted) {
+    if (picture !== null) {
+      shown?.update(picture); // other settings of the same view
+    }
+    return;
+  }
+  wanted = entry;
+  for (const link of byId('views').children) {
+    if (link.hash === `#/${entry.id}`) {
+      link.setAttribute('aria-current', 'page');
+    } else {
+      link.removeAttribute('aria-current');
+    }
+  }
+  setTitle();
+  open(entry).catch(() => {
+    wanted = null; // following the link again tries again
+    byId('main').replaceChildren(make('p', { class: 'empty', role: 'alert' }, words.viewFailed));
+  });
+}
+
+// ---- begin ----
+
+translate(document.body);
+byId('views').append(...VIEWS.map(({ id }) => make('a', { href: `#/${id}` }, words.views[id])));
+byId('skip').addEventListener('click', (event) => {
+  event.preventDefault(); // the address is the view's
+  byId('main').focus();
+});
 byId('refresh').addEventListener('click', async () => {
   await feed.refresh();
   paint();
@@ -94,7 +196,9 @@ document.addEventListener('visibilitychange', () => {
     window.requestAnimationFrame(paint);
   }
 });
+window.addEventListener('hashchange', follow);
 window.setInterval(() => status.watch(feed, model), 1000);
+follow();
 feed.intervalMs = interval.ms;
 pace();
 feed.start();

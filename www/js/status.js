@@ -1,9 +1,8 @@
 // How fresh the numbers are, which times they stand for, and how often the page repaints.
 
-import { byId, setFill, setText } from './dom.js';
-import { progress } from './shares.js';
+import { byId, setText } from './dom.js';
 import {
-  NONE, age, count, percent, time, timeZone, words,
+  NONE, age, count, time, timeZone, words,
 } from './words.js';
 
 const RATE_MS = 5000; // votes a second are taken over this long
@@ -18,16 +17,12 @@ export class Status {
   }
 
   // What moves with each repaint.
-  paint(model, standing) {
-    const totals = model.totals();
+  paint({ model, standing }) {
     const election = model.election();
     const { about } = model;
-    const isComplete = about.status === 'complete';
 
-    this.totals = totals;
     if (election) {
       setText(byId('title'), election.name);
-      document.title = election.name;
       byId('kind').hidden = !words.kind[election.kind];
       setText(byId('kind'), words.kind[election.kind] ?? '');
       byId('kind').title = words.kindHelp[election.kind] ?? '';
@@ -36,33 +31,8 @@ export class Status {
     setText(byId('as-of'), time(about.as_of_ms));
     setText(byId('received'), time(about.received_ms));
     setText(byId('changed'), time(about.changed_ms));
-    setText(byId('counted'), count(totals.counted));
-    setText(byId('voters'), count(totals.voters));
-    setText(byId('candidates-total'), count(totals.candidates));
-    setText(byId('stored'), count(totals.stored));
-    this.#progress(totals, isComplete);
-    this.#database(about.database);
     setText(byId('point'), model.seq > 0 ? model.point() : NONE);
     this.#speak(standing);
-  }
-
-  #progress(totals, isComplete) {
-    const done = progress(totals.counted, totals.voters, isComplete);
-    const isBeyond = !isComplete && totals.voters !== null && totals.voters > 0
-      && totals.counted >= totals.voters;
-    setText(byId('progress'), `${isBeyond ? words.beyond : ''}${percent(done)}`);
-    setText(byId('progress-note'), totals.voters === null
-      ? words.registeredUnknown
-      : words.ofRegistered(count(totals.counted), count(totals.voters)));
-    setFill(byId('progress-fill'), done === null ? 0 : done / 1000);
-  }
-
-  #database({ state, as_of_ms: asOf }) {
-    const text = { absent: words.databaseAbsent, old: words.databaseOld(time(asOf)) }[state] ?? '';
-    for (const node of document.querySelectorAll('.database-note')) {
-      setText(node, text);
-      node.hidden = text === '';
-    }
   }
 
   painted(now) {
@@ -85,26 +55,27 @@ export class Status {
     setText(byId('source'), freshness === 'fresh' || silence === null
       ? words.source[about.source]
       : words.old(age(silence)));
-    this.#rate(feed, model);
+    this.#sample(model);
   }
 
-  #rate(feed, model) {
+  // Votes a second over the last seconds, or null while it cannot be said.
+  rate() {
+    const [first] = this.samples;
+    const last = this.samples[this.samples.length - 1];
+    return this.samples.length > 1 && last.at - first.at > 500
+      ? Math.round(((last.counted - first.counted) * 1000) / (last.at - first.at))
+      : null;
+  }
+
+  #sample(model) {
     const now = performance.now();
-    const counted = model.totals().counted ?? 0;
     if (model.seq === 0) {
       return;
     }
-    this.samples.push({ at: now, counted });
+    this.samples.push({ at: now, counted: model.totals().counted ?? 0 });
     while (this.samples.length > 2 && now - this.samples[0].at > RATE_MS) {
       this.samples.shift();
     }
-    const [first] = this.samples;
-    const seconds = (now - first.at) / 1000;
-    const rate = seconds > 0.5 ? Math.round((counted - first.counted) / seconds) : 0;
-    const since = model.about.changed_ms;
-    setText(byId('rate'), rate > 0
-      ? words.perSecond(count(rate))
-      : since ? words.noChangeSince(time(since)) : '');
   }
 
   #speak({ leaders }) {

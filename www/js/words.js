@@ -1,6 +1,6 @@
 // Every word that the page makes, and how it writes numbers and times. One catalogue a language.
 
-const LANG = document.documentElement.lang || 'en';
+export const LANG = document.documentElement.lang || 'en';
 
 const integer = new Intl.NumberFormat(LANG, { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat(LANG, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
@@ -51,6 +51,66 @@ export function age(ms) {
 }
 
 export const words = {
+  views: { results: 'Results', places: 'Places', breakdowns: 'Breakdowns' },
+  title: (view, election) => `${view} – ${election}`,
+  viewFailed: 'This view could not be fetched. Is the daemon running? Reload the page to try again.',
+  page: {
+    skip: 'Skip to the numbers',
+    title: 'Real-time Election Dashboard',
+    views: 'Views',
+    refresh: 'Refresh',
+    refreshNow: 'Refresh now',
+    asOf: 'As of',
+    received: 'Received',
+    changed: 'Count last changed',
+    refreshed: 'Last refreshed at',
+    zone: 'Time zone',
+    shares: 'Shares are dealt out by largest remainder and add up to 100.0\u00a0%.',
+    point: 'Picture',
+    data: 'Data',
+    json: 'Numbers as JSON',
+    metrics: 'Metrics',
+    licences: 'Licences',
+  },
+  results: {
+    votes: 'votes',
+    totals: 'Totals',
+    counted: 'Votes counted',
+    voters: 'Total voters',
+    progress: 'Progress',
+    candidates: 'Total candidates',
+    definition: 'Votes counted as a share of registered voters. It reaches the whole only when the count is declared complete.',
+    bars: 'Votes per candidate',
+    ring: 'Distribution',
+    table: 'Candidates',
+    rank: '#',
+    candidate: 'Candidate',
+    party: 'Party',
+    id: 'Candidate id',
+    count: 'Votes',
+    share: 'Share',
+    lead: 'Lead',
+  },
+  places: {
+    title: 'Turnout by state',
+    state: 'State',
+    votes: 'Votes',
+    registered: 'Registered',
+    turnout: 'Turnout',
+    leader: 'Leading',
+  },
+  breakdowns: { age: 'By age group', gender: 'By gender', party: 'By party', city: 'Top cities' },
+  table: {
+    filter: 'Find',
+    sort: 'Sort',
+    by: 'by',
+    size: 'Rows',
+    page: 'Page',
+    previous: 'Previous',
+    next: 'Next',
+    noMatch: 'Nothing matches',
+  },
+  stored: (n) => `${n} votes are stored in the database.`,
   kind: { simulated: 'Simulated', replay: 'Replay', live: '' },
   kindHelp: {
     simulated: 'These votes are made by a simulation.',
@@ -93,7 +153,7 @@ export const words = {
   beyond: '> ',
   databaseOld: (t) => `database away, as of ${t}`,
   databaseAbsent: 'database not reached yet',
-  page: (n, of) => `Page ${n} of ${of}`,
+  pageOf: (n, of) => `Page ${n} of ${of}`,
   rows: (from, to, of) => `${from} to ${to} of ${of}`,
   noPlaces: 'No place has reported yet',
   noRows: 'Nothing counted yet',
