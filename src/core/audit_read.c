@@ -1,5 +1,5 @@
-/* Topics at rest: where they end, what groups have read of them, and every record. The reader is
- * librdkafka's simple consumer, which knows no group, so that nobody is disturbed. */
+/* Topics at rest: where they end, what groups have read of them, and every record, read outside of
+ * any group, so that nobody is disturbed. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -8,6 +8,7 @@
 #include "alloc.h"
 #include "audit_run.h"
 #include "letter.h"
+#include "scan.h"
 
 #define ASK_MS 10000     /* for the broker's answer to one question */
 #define SILENCE_MS 20000 /* without a record: it does not go on */
@@ -140,16 +141,10 @@ static enum vd_status open_mark(struct vd_audit_run *run, struct vd_audit_mark *
 enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err)
 {
     struct vd_topology *topology = run->topology;
-    char text[512] = "";
-    rd_kafka_conf_t *conf = vd_kafka_client_conf(
-        run->kafka, "isolation.level", "read_committed", "auto.offset.reset", "error",
-        "enable.partition.eof", "true", "enable.auto.commit", "false", "enable.auto.offset.store",
-        "false", "check.crcs", "true", "fetch.wait.max.ms", "5", NULL);
 
-    run->reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+    run->reader = vd_scan_client(run->kafka, "error", err);
     if (run->reader == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return vd_fail(err, VD_FAILED, "could not create a Kafka consumer: %s", text);
+        return err->status;
     }
     run->marks = vd_alloc_array(topology->topic_count, sizeof(*run->marks));
     if (vd_topics_look(run->kafka, topology->topics, topology->topic_count, ASK_MS, err) != VD_OK) {
@@ -172,9 +167,7 @@ void vd_audit_close_topics(struct vd_audit_run *run)
         free(run->marks[i].written);
     }
     free(run->marks);
-    if (run->reader != NULL) {
-        rd_kafka_destroy_flags(run->reader, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
-    }
+    vd_scan_client_free(run->reader);
 }
 
 /* ---- reading --------------------------------------------------------------------------------- */
@@ -182,9 +175,9 @@ void vd_audit_close_topics(struct vd_audit_run *run)
 struct reading {
     struct vd_audit_run *run;
     const struct vd_audit_reading *what;
-    rd_kafka_queue_t *queue; /* of this reading: what is left in it belongs to no other topic */
-    bool *is_done;           /* by partition */
-    int32_t left;            /* partitions not done */
+    struct vd_scan scan;
+    bool *is_done; /* by partition */
+    int32_t left;  /* partitions not done */
     int64_t count;
 };
 
@@ -258,7 +251,7 @@ static enum vd_status read_all(struct reading *reading, struct vd_err *err)
     int64_t deadline_ms = vd_mono_ns() / 1000000 + SILENCE_MS;
 
     while (reading->left > 0) {
-        rd_kafka_message_t *message = rd_kafka_consume_queue(reading->queue, POLL_MS);
+        rd_kafka_message_t *message = vd_scan_next(&reading->scan, POLL_MS);
         const rd_kafka_resp_err_t error =
             message == NULL ? RD_KAFKA_RESP_ERR__TIMED_OUT : message->err;
 
@@ -281,33 +274,12 @@ static enum vd_status read_all(struct reading *reading, struct vd_err *err)
     return VD_OK;
 }
 
-/* A partition whose leader is not known is looked at again only after half a second (2.0.2). */
-static enum vd_status find_leaders(struct vd_audit_run *run, rd_kafka_topic_t *handle,
-                                   struct vd_err *err)
+/* Begin every partition that holds something. */
+static enum vd_status begin_all(struct reading *reading, struct vd_err *err)
 {
-    const rd_kafka_metadata_t *metadata = NULL;
-    const rd_kafka_resp_err_t error = rd_kafka_metadata(run->reader, 0, handle, &metadata, ASK_MS);
-
-    if (error != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        return vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s",
-                       rd_kafka_topic_name(handle), rd_kafka_err2str(error));
-    }
-    rd_kafka_metadata_destroy(metadata);
-    return VD_OK;
-}
-
-enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_audit_reading *what,
-                                   struct vd_err *err)
-{
+    const struct vd_audit_reading *what = reading->what;
     const struct vd_audit_mark *mark = what->mark;
-    rd_kafka_topic_t *handle = rd_kafka_topic_new(run->reader, mark->topic->name, NULL);
-    VD_AUTO(mem) bool *is_done = vd_alloc_array((size_t)mark->partitions, sizeof(*is_done));
-    struct reading reading = {.run = run,
-                              .what = what,
-                              .queue = rd_kafka_queue_new(run->reader),
-                              .is_done = is_done,
-                              .left = mark->partitions};
-    enum vd_status status = find_leaders(run, handle, err);
+    enum vd_status status = VD_OK;
 
     for (int32_t p = 0; p < mark->partitions && status == VD_OK; p++) {
         const int64_t begin = what->from == NULL || what->from[p] == VD_NO_OFFSET
@@ -315,20 +287,32 @@ enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_aud
                                   : what->from[p];
 
         if (begin >= mark->stable[p] || mark->stable[p] == 0) { /* nothing to wait for */
-            finish(&reading, p);
-        } else if (rd_kafka_consume_start_queue(handle, p, begin, reading.queue) != 0) {
-            status = vd_fail(err, VD_FAILED, "could not read topic \"%s\": %s", mark->topic->name,
-                             rd_kafka_err2str(rd_kafka_last_error()));
+            finish(reading, p);
+        } else {
+            status = vd_scan_begin(&reading->scan, p, begin, err);
         }
     }
+    return status;
+}
+
+enum vd_status vd_audit_read_topic(struct vd_audit_run *run, const struct vd_audit_reading *what,
+                                   struct vd_err *err)
+{
+    const struct vd_audit_mark *mark = what->mark;
+    VD_AUTO(mem) bool *is_done = vd_alloc_array((size_t)mark->partitions, sizeof(*is_done));
+    struct reading reading = {
+        .run = run, .what = what, .is_done = is_done, .left = mark->partitions};
+    enum vd_status status =
+        vd_scan_open(&reading.scan, run->reader, mark->topic->name, ASK_MS, err);
+
+    if (status != VD_OK) {
+        return status;
+    }
+    status = begin_all(&reading, err);
     if (status == VD_OK) {
         status = read_all(&reading, err);
     }
-    for (int32_t p = 0; p < mark->partitions; p++) {
-        (void)rd_kafka_consume_stop(handle, p); /* fails for one that was not started: as wanted */
-    }
-    rd_kafka_queue_destroy(reading.queue);
-    rd_kafka_topic_destroy(handle);
+    vd_scan_close(&reading.scan);
     vd_audit_tell(run, NULL, 0);
     return status;
 }

@@ -9,13 +9,13 @@
 
 #include "alloc.h"
 #include "loop_uv.h"
+#include "nudge.h"
 
 #define EVENTS_PER_TURN 2000 /* then the loop has its turn; about 2 ms */
 #define CLOSE_POLL_MS 20
 /* An idle or paused consumer that is not polled for max.poll.interval.ms is put out of its group.
  */
 #define PULSE_MS 1000
-#define NUDGE_TIMEOUT_MS 500
 
 struct vd_consumer {
     rd_kafka_t *rk;
@@ -27,8 +27,7 @@ struct vd_consumer {
     struct vd_log *log;
     rd_kafka_topic_partition_list_t *topics;
     struct vd_errands *errands;
-    struct vd_errand nudge;                   /* see nudge_fetchers */
-    rd_kafka_topic_partition_list_t *resumed; /* what the nudge is about; NULL: none is under way */
+    struct vd_nudge nudge; /* of what is resumed */
     bool is_closing;
     void (*on_closed)(void *arg);
     void *closed_arg;
@@ -161,29 +160,6 @@ static void on_wake(uv_async_t *wake)
     }
 }
 
-/* When all partitions of a broker were paused, its thread in the library sleeps for up to a second
- * before it notices that some are not any more (2.0.2). Any request to that broker wakes it: ask
- * for an offset that nobody needs. Without this a paused stage runs at a third of its speed. */
-static bool nudge_fetchers(struct vd_errand *errand)
-{
-    struct vd_consumer *consumer = vd_owner(errand, struct vd_consumer, nudge);
-
-    for (int i = 0; i < consumer->resumed->cnt; i++) {
-        consumer->resumed->elems[i].offset = RD_KAFKA_OFFSET_END;
-    }
-    /* Not a query of watermarks, which overruns its time-out by a minute (2.0.2). */
-    (void)rd_kafka_offsets_for_times(consumer->rk, consumer->resumed,
-                                     NUDGE_TIMEOUT_MS); /* the question is the point */
-    return true;
-}
-
-static void on_nudged(struct vd_errand *errand)
-{
-    struct vd_consumer *consumer = vd_owner(errand, struct vd_consumer, nudge);
-
-    rd_kafka_topic_partition_list_destroy(vd_take(consumer->resumed));
-}
-
 static rd_kafka_t *create_client(struct vd_kafka *kafka, const struct vd_consumer_conf *conf,
                                  struct vd_err *err)
 {
@@ -222,8 +198,6 @@ enum vd_status vd_consumer_new(struct vd_kafka *kafka, struct vd_loop *loop,
     consumer->events = conf->events;
     consumer->log = conf->log;
     consumer->errands = conf->errands;
-    consumer->nudge.run = nudge_fetchers;
-    consumer->nudge.on_done = on_nudged;
     consumer->topics = rd_kafka_topic_partition_list_new((int)conf->topic_count);
     for (size_t i = 0; i < conf->topic_count; i++) {
         rd_kafka_topic_partition_list_add(consumer->topics, conf->topics[i], RD_KAFKA_PARTITION_UA);
@@ -256,7 +230,7 @@ static void on_pulse(uv_timer_t *timer)
 
     serve(consumer);
     if (!consumer->is_closing || !rd_kafka_consumer_closed(consumer->rk) ||
-        consumer->resumed != NULL) {
+        vd_nudge_is_busy(&consumer->nudge)) {
         return;
     }
     rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);
@@ -351,10 +325,7 @@ void vd_consumer_pause(struct vd_consumer *consumer, const rd_kafka_topic_partit
 void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts)
 {
     set_paused(consumer, parts, false);
-    if (consumer->resumed == NULL) {
-        consumer->resumed = rd_kafka_topic_partition_list_copy(parts);
-        vd_errands_submit(consumer->errands, &consumer->nudge);
-    }
+    vd_nudge(&consumer->nudge, consumer->errands, consumer->rk, parts);
 }
 
 void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg), void *arg)
@@ -363,6 +334,7 @@ void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg
 
     assert(!consumer->is_closing);
     consumer->is_closing = true;
+    vd_nudge_drop(&consumer->nudge);
     consumer->on_closed = on_closed;
     consumer->closed_arg = arg;
     error = rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);

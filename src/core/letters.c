@@ -134,13 +134,18 @@ static void open_kafka(struct vd_letters *letters)
 
 static void close_kafka(struct vd_letters *letters)
 {
-    if (letters->rk != NULL) {
-        rd_kafka_destroy(letters->rk);
-    }
+    vd_scan_client_free(letters->rk);
     vd_kafka_free(letters->kafka);
     vd_log_free(letters->log);
     vd_metrics_free(letters->metrics);
     vd_loop_fini(&letters->loop);
+}
+
+/* With 'earliest', what retention takes away meanwhile ends nothing. */
+static bool open_client(struct vd_letters *letters, struct vd_err *err)
+{
+    letters->rk = vd_scan_client(letters->kafka, "earliest", err);
+    return letters->rk != NULL;
 }
 
 static int act(struct vd_letters *letters, struct vd_err *err)
@@ -154,7 +159,7 @@ static int act(struct vd_letters *letters, struct vd_err *err)
 
     if (vd_topics_look(letters->kafka, letters->topology->all_topics,
                        letters->topology->all_topic_count, VD_LETTERS_TIMEOUT_MS, err) != VD_OK ||
-        vd_letters_open_reader(letters, err) != VD_OK) {
+        !open_client(letters, err)) {
         return VD_EXIT_FAILURE;
     }
     return actions[letters->filter.action](letters, err);

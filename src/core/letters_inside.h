@@ -5,6 +5,7 @@
 #include "letter.h"
 #include "letters.h"
 #include "loop_uv.h"
+#include "scan.h"
 
 #define VD_LETTERS_TIMEOUT_MS 10000 /* without an answer from the brokers */
 
@@ -73,11 +74,9 @@ enum vd_letters_state {
 typedef bool vd_letters_fn(void *arg, const struct vd_letters_box *box,
                            const struct vd_letter *letter, enum vd_letters_state state);
 
-enum vd_status vd_letters_open_reader(struct vd_letters *letters, struct vd_err *err) VD_MUST_CHECK;
-
 /* Give all records that are committed now to 'each', partition by partition, in order. Partitions
  * that the filter leaves out are not read.
- * Fails: VD_FAILED without an answer from the brokers. */
+ * Fails: VD_AGAIN or VD_FAILED without an answer from the brokers. */
 enum vd_status vd_letters_read(struct vd_letters *letters, const struct vd_letters_box *box,
                                vd_letters_fn *each, void *arg, struct vd_err *err) VD_MUST_CHECK;
 

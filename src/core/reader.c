@@ -1,14 +1,13 @@
-/* librdkafka's simple consumer, a window at a time: it knows no group, and each window has a queue
- * of its own, so that nothing of one is left for the next. */
+/* Windows of a chained output: each is a scan of its own. */
 #include "reader.h"
 
-#include <assert.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "loop.h"
+#include "scan.h"
 
 #define SLICE_MS 100      /* how often a wait looks whether it shall end */
 #define SILENCE_MS 2000   /* then the broker is away */
@@ -24,30 +23,14 @@ struct vd_reader {
     void *arg;
 };
 
-/* One window under way. */
-struct window {
-    struct vd_reader *reader;
-    rd_kafka_topic_t *topic;
-    rd_kafka_queue_t *queue;
-    int64_t heard_ns;
-};
-
 enum vd_status vd_reader_new(struct vd_kafka *kafka, bool (*is_leaving)(void *arg), void *arg,
                              struct vd_reader **out, struct vd_err *err)
 {
-    char text[512];
+    rd_kafka_t *rk = vd_scan_client(kafka, "error", err);
     struct vd_reader *reader;
-    rd_kafka_t *rk;
-    rd_kafka_conf_t *conf = vd_kafka_client_conf(
-        kafka, "isolation.level", "read_committed", "enable.auto.commit", "false",
-        "enable.partition.eof", "true", "auto.offset.reset", "error", "check.crcs", "true",
-        "fetch.wait.max.ms", "10", "queued.min.messages", "1000", NULL);
 
-    rd_kafka_conf_set_error_cb(conf, NULL); /* nobody polls it: errors would pile up */
-    rk = rd_kafka_new(RD_KAFKA_CONSUMER, conf, text, sizeof(text));
     if (rk == NULL) {
-        rd_kafka_conf_destroy(conf);
-        return vd_fail(err, VD_INVALID, "could not create a Kafka consumer: %s", text);
+        return err->status;
     }
     reader = vd_alloc(sizeof(*reader));
     reader->kafka = kafka;
@@ -61,75 +44,32 @@ enum vd_status vd_reader_new(struct vd_kafka *kafka, bool (*is_leaving)(void *ar
 void vd_reader_free(struct vd_reader *reader)
 {
     if (reader != NULL) {
-        rd_kafka_destroy_flags(reader->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+        vd_scan_client_free(reader->rk);
         free(reader);
     }
 }
 
 /* ---- windows --------------------------------------------------------------------------------- */
 
-static enum vd_status open_window(struct window *window, struct vd_reader *reader,
-                                  const char *topic, struct vd_err *err)
-{
-    const rd_kafka_metadata_t *metadata;
-    rd_kafka_resp_err_t code;
-
-    *window = (struct window){.reader = reader, .heard_ns = vd_mono_ns()};
-    window->topic = rd_kafka_topic_new(reader->rk, topic, NULL);
-    assert(window->topic != NULL);
-    /* Or the first fetch waits for the library's next look around, up to a second. */
-    code = rd_kafka_metadata(reader->rk, 0, window->topic, &metadata, METADATA_MS);
-    if (code != RD_KAFKA_RESP_ERR_NO_ERROR) {
-        rd_kafka_topic_destroy(window->topic);
-        return vd_fail(err, VD_AGAIN, "could not look at \"%s\": %s", topic,
-                       rd_kafka_err2str(code));
-    }
-    rd_kafka_metadata_destroy(metadata);
-    window->queue = rd_kafka_queue_new(reader->rk);
-    return VD_OK;
-}
-
-static void close_window(struct window *window)
-{
-    rd_kafka_queue_destroy(window->queue);
-    rd_kafka_topic_destroy(window->topic);
-}
-
-static enum vd_status begin_partition(const struct window *window, int32_t partition, int64_t from,
-                                      struct vd_err *err)
-{
-    if (rd_kafka_consume_start_queue(window->topic, partition, from, window->queue) != 0) {
-        return vd_fail(err, VD_AGAIN, "could not read \"%s\" partition %" PRId32 ": %s",
-                       rd_kafka_topic_name(window->topic), partition,
-                       rd_kafka_err2str(rd_kafka_last_error()));
-    }
-    return VD_OK;
-}
-
-static void end_partition(const struct window *window, int32_t partition)
-{
-    (void)rd_kafka_consume_stop(window->topic, partition); /* fails only if it is not read */
-}
-
 /* The next record or end of a partition; the caller destroys it. NULL with 'err' set if there is
  * none. */
-static rd_kafka_message_t *next_message(struct window *window, struct vd_err *err)
+static rd_kafka_message_t *next_message(const struct vd_reader *reader, struct vd_scan *scan,
+                                        struct vd_err *err)
 {
-    for (;;) {
-        rd_kafka_message_t *message = rd_kafka_consume_queue(window->queue, SLICE_MS);
+    const int64_t since_ns = vd_mono_ns();
 
-        if (window->reader->is_leaving(window->reader->arg)) {
+    for (;;) {
+        rd_kafka_message_t *message = vd_scan_next(scan, SLICE_MS);
+
+        if (reader->is_leaving(reader->arg)) {
             (void)vd_fail(err, VD_AGAIN, "stopping");
-        } else if (message == NULL && vd_mono_ns() - window->heard_ns > SILENCE_MS * 1000000L) {
+        } else if (message == NULL && vd_mono_ns() - since_ns > SILENCE_MS * 1000000L) {
             (void)vd_fail(err, VD_AGAIN, "could not read \"%s\": no answer for %d ms",
-                          rd_kafka_topic_name(window->topic), SILENCE_MS);
+                          rd_kafka_topic_name(scan->topic), SILENCE_MS);
         } else if (message != NULL && message->err != RD_KAFKA_RESP_ERR_NO_ERROR &&
                    message->err != RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            (void)vd_fail(err, VD_AGAIN, "could not read \"%s\" partition %" PRId32 ": %s",
-                          rd_kafka_topic_name(window->topic), message->partition,
-                          rd_kafka_message_errstr(message));
+            (void)vd_scan_fail(scan, message->partition, rd_kafka_message_errstr(message), err);
         } else if (message != NULL) {
-            window->heard_ns = vd_mono_ns();
             return message;
         } else {
             continue;
@@ -260,11 +200,11 @@ static bool is_any_open(const struct vd_search *search)
     return false;
 }
 
-static enum vd_status read_window(struct window *window, const struct vd_search *search,
-                                  struct vd_err *err)
+static enum vd_status read_window(const struct vd_reader *reader, struct vd_scan *scan,
+                                  const struct vd_search *search, struct vd_err *err)
 {
     while (is_any_open(search)) {
-        rd_kafka_message_t *message = next_message(window, err);
+        rd_kafka_message_t *message = next_message(reader, scan, err);
 
         if (message == NULL) {
             return VD_AGAIN;
@@ -285,8 +225,8 @@ static enum vd_status read_window(struct window *window, const struct vd_search 
 static enum vd_status step_back(struct vd_reader *reader, const struct vd_search *search,
                                 int64_t offsets, struct vd_err *err)
 {
-    struct window window;
-    enum vd_status status = open_window(&window, reader, search->topic, err);
+    struct vd_scan scan;
+    enum vd_status status = vd_scan_open(&scan, reader->rk, search->topic, METADATA_MS, err);
 
     if (status != VD_OK) {
         return status;
@@ -298,17 +238,14 @@ static enum vd_status step_back(struct vd_reader *reader, const struct vd_search
         if (!is_found(spot) && status == VD_OK) {
             spot->to = spot->from;
             spot->from = spot->to - spot->begin > offsets ? spot->to - offsets : spot->begin;
-            status = begin_partition(&window, spot->partition, spot->from, err);
+            status = vd_scan_begin(&scan, spot->partition, spot->from, err);
             spot->is_open = status == VD_OK;
         }
     }
     if (status == VD_OK) {
-        status = read_window(&window, search, err);
+        status = read_window(reader, &scan, search, err);
     }
-    for (size_t i = 0; i < search->count; i++) {
-        end_partition(&window, search->spots[i].partition);
-    }
-    close_window(&window);
+    vd_scan_close(&scan);
     return status;
 }
 
@@ -354,13 +291,14 @@ static enum vd_status find_begin(struct vd_range *range, struct vd_reader *reade
 }
 
 /* Take messages until the range is full or the partition is at its end. */
-static enum vd_status fill(struct vd_range *range, struct window *window, struct vd_err *err)
+static enum vd_status fill(struct vd_range *range, const struct vd_reader *reader,
+                           struct vd_scan *scan, struct vd_err *err)
 {
     size_t bytes = 0;
 
     while (range->count < VD_RANGE_RECORDS_MAX && bytes < VD_RANGE_BYTES_MAX) {
         struct vd_record *record = &range->records[range->count];
-        rd_kafka_message_t *message = next_message(window, err);
+        rd_kafka_message_t *message = next_message(reader, scan, err);
         enum kind kind;
 
         if (message == NULL) {
@@ -387,7 +325,7 @@ static enum vd_status fill(struct vd_range *range, struct window *window, struct
 
 enum vd_status vd_range_read(struct vd_range *range, struct vd_reader *reader, struct vd_err *err)
 {
-    struct window window;
+    struct vd_scan scan;
     enum vd_status status = VD_OK;
 
     vd_range_clear(range);
@@ -395,16 +333,15 @@ enum vd_status vd_range_read(struct vd_range *range, struct vd_reader *reader, s
         status = find_begin(range, reader, err);
     }
     if (status == VD_OK) {
-        status = open_window(&window, reader, range->topic, err);
+        status = vd_scan_open(&scan, reader->rk, range->topic, METADATA_MS, err);
     }
     if (status != VD_OK) {
         return status;
     }
-    status = begin_partition(&window, range->partition, range->at, err);
+    status = vd_scan_begin(&scan, range->partition, range->at, err);
     if (status == VD_OK) {
-        status = fill(range, &window, err);
+        status = fill(range, reader, &scan, err);
     }
-    end_partition(&window, range->partition);
-    close_window(&window);
+    vd_scan_close(&scan);
     return status;
 }

@@ -10,6 +10,7 @@
 #include "alloc.h"
 #include "errand.h"
 #include "loop_uv.h"
+#include "nudge.h"
 #include "table_inside.h"
 
 #define TURN_RECORDS 2000       /* taken in one turn of the loop ... */
@@ -31,6 +32,8 @@ struct vd_follower {
     rd_kafka_queue_t *queue;
     struct vd_errands *errands;
     atomic_bool is_closing;
+    struct vd_nudge nudge;
+    int in_a_row;    /* records taken since the queue was last empty */
     bool is_reading; /* the partitions of tables known so far are started */
     bool is_turning; /* in the callbacks of watches and wishes */
     void (*on_closed)(void *arg);
@@ -217,6 +220,22 @@ static void settle_all(struct vd_follower *follower)
     }
 }
 
+/* The queue is empty. After many records it may be that the library had enough and sleeps. */
+static void on_drained(struct vd_follower *follower)
+{
+    rd_kafka_topic_partition_list_t *list;
+
+    if (follower->in_a_row >= VD_NUDGE_RECORDS) {
+        list = rd_kafka_topic_partition_list_new(16);
+        for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
+            rd_kafka_topic_partition_list_add_range(list, table->topic, 0, table->part_count - 1);
+        }
+        vd_nudge(&follower->nudge, follower->errands, follower->rk, list);
+        rd_kafka_topic_partition_list_destroy(list);
+    }
+    follower->in_a_row = 0;
+}
+
 static void turn(struct vd_follower *follower)
 {
     const int64_t end_ns = vd_mono_ns() + TURN_NS;
@@ -231,8 +250,10 @@ static void turn(struct vd_follower *follower)
         }
         message = rd_kafka_consume_queue(follower->queue, 0);
         if (message == NULL) {
+            on_drained(follower);
             break;
         }
+        follower->in_a_row++;
         take_message(follower, message);
         rd_kafka_message_destroy(message);
     }
@@ -486,6 +507,7 @@ void vd_follower_close(struct vd_follower *follower, void (*on_closed)(void *arg
         uv_close((uv_handle_t *)&follower->async, on_async_closed);
         return;
     }
+    vd_nudge_drop(&follower->nudge);
     rd_kafka_queue_cb_event_enable(follower->queue, NULL, NULL);
     closing = vd_alloc(sizeof(*closing));
     closing->errand.run = run_close;

@@ -23,7 +23,7 @@ static const char *const compact_props[][2] = {
     {"min.cleanable.dirty.ratio", "0.1"},
     {"max.compaction.lag.ms", "600000"},
     {"delete.retention.ms", "86400000"},
-    {"segment.ms", "600000"},
+    {"segment.ms", "60000"},
 };
 
 struct complaints {
