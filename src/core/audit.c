@@ -28,7 +28,7 @@ static const struct vd_topic_conf *port_topic(const struct vd_audit *audit, enum
         assert(i < vd_port_count(conf->desc->outputs));
         return conf->outputs[i];
     case VD_AUDIT_TABLE:
-        assert(i < vd_port_count(conf->desc->tables));
+        assert(i < conf->table_count);
         return conf->tables[i];
     case VD_AUDIT_DEAD:
         break;

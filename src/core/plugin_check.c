@@ -6,7 +6,7 @@
 
 #define PORTS_MAX 64 /* in one list: a list without an end is found */
 #define STATE_BYTES_MAX ((size_t)64 * 1024 * 1024)
-#define PORT_FLAGS \
+#define OUTPUT_FLAGS \
     (VD_PORT_OPTIONAL | VD_PORT_CHAINED | VD_PORT_COPARTITIONED | VD_PORT_PLAIN | VD_PORT_REJECTED)
 
 /* The descriptor's size at minor 0: it only ever grows at its end within a major. */
@@ -100,7 +100,14 @@ static enum vd_status check_ports(const struct vd_port *ports, const char *kind,
             return vd_fail(err, VD_INVALID, "%ss: found more than %d, wanted VD_PORT_END last",
                            kind, PORTS_MAX);
         }
-        if (!is_port_name(ports[i].name)) {
+        if ((ports[i].flags & flags & VD_PORT_FURTHER) != 0) {
+            if (strcmp(ports[i].name, "*") != 0 || ports[i + 1].name != NULL) {
+                return vd_fail(err, VD_INVALID,
+                               "%s \"%s\": any number of them, wanted the name \"*\" and the last "
+                               "place",
+                               kind, ports[i].name);
+            }
+        } else if (!is_port_name(ports[i].name)) {
             return vd_fail(err, VD_INVALID,
                            "%s \"%.64s\": a name has 1 to 64 letters, digits, '_' and '-'", kind,
                            ports[i].name);
@@ -132,7 +139,7 @@ static enum vd_status check_outputs(const struct vd_stage_desc *desc, struct vd_
 {
     const unsigned follows_input = VD_PORT_CHAINED | VD_PORT_COPARTITIONED;
 
-    if (check_ports(desc->outputs, "output", PORT_FLAGS, err) != VD_OK) {
+    if (check_ports(desc->outputs, "output", OUTPUT_FLAGS, err) != VD_OK) {
         return VD_INVALID;
     }
     for (const struct vd_port *port = desc->outputs; port != NULL && port->name != NULL; port++) {
@@ -187,7 +194,7 @@ enum vd_status vd_plugin_check(const struct vd_stage_desc *desc, const char *fil
         check_option_names(desc->opts, err) != VD_OK ||
         check_ports(desc->inputs, "input", VD_PORT_OPTIONAL, err) != VD_OK ||
         check_outputs(desc, err) != VD_OK ||
-        check_ports(desc->tables, "table", VD_PORT_OPTIONAL, err) != VD_OK ||
+        check_ports(desc->tables, "table", VD_PORT_OPTIONAL | VD_PORT_FURTHER, err) != VD_OK ||
         check_callbacks(desc, err) != VD_OK) {
         return vd_fail_in(err, "\"%s\"", file);
     }

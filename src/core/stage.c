@@ -97,7 +97,6 @@ struct vd_stage *vd_stage_open(const struct vd_stage_conf *conf, const struct vd
     stage->state = vd_alloc(stage->desc->state_size > 0 ? stage->desc->state_size : 1);
     stage->input_count = vd_port_count(stage->desc->inputs);
     stage->output_count = vd_port_count(stage->desc->outputs);
-    stage->table_count = vd_port_count(stage->desc->tables);
     stage->batches_end = &stage->batches;
     stage->run = 1;
     stage->batch_limit = (size_t)conf->batch.records;

@@ -79,6 +79,9 @@ struct vd_port {
 /* Output: records that the stage refuses, key and value as they came, each with a reason; one of an
  * input can be replayed with --dead-letters. */
 #define VD_PORT_REJECTED 0x10u
+/* Table: it stands for any number of tables that the topology adds, each under a name of its own;
+ * named "*", and the last of its list. Since 1.1. */
+#define VD_PORT_FURTHER 0x20u
 
 /* Stage flags. */
 #define VD_STAGE_SERIAL 0x1u /* never offer a batch while another one is not yet committed */
@@ -134,6 +137,12 @@ VD_API const char *vd_stage_node(const struct vd_stage *stage);
 /* The table, or the topic behind a port, by the port's index in the descriptor; NULL where an
  * optional port is not mapped. */
 VD_API struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table);
+
+/* Number of tables, and their names: those of the descriptor, with the ones that the topology added
+ * in the place of VD_PORT_FURTHER, in the file's order. Since 1.1. */
+VD_API size_t vd_stage_table_count(const struct vd_stage *stage);
+VD_API const char *vd_stage_table_name(const struct vd_stage *stage, size_t table);
+
 VD_API const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input); /* since 1.1 */
 VD_API const char *vd_stage_output_topic(const struct vd_stage *stage, size_t output);
 

@@ -57,9 +57,20 @@ struct vd_table *vd_stage_table(const struct vd_stage *stage, size_t table)
 {
     const struct vd_topic_conf *topic;
 
-    assert(table < stage->table_count);
+    assert(table < stage->conf->table_count);
     topic = stage->conf->tables[table];
     return topic == NULL ? NULL : vd_follower_table(stage->host->follower, topic->name);
+}
+
+size_t vd_stage_table_count(const struct vd_stage *stage)
+{
+    return stage->conf->table_count;
+}
+
+const char *vd_stage_table_name(const struct vd_stage *stage, size_t table)
+{
+    assert(table < stage->conf->table_count);
+    return stage->conf->table_names[table];
 }
 
 const char *vd_stage_input_topic(const struct vd_stage *stage, size_t input)

@@ -144,7 +144,7 @@ struct vd_stage {
     struct vd_log *log;
     void *state;
     enum vd_stage_life life;
-    size_t input_count, output_count, table_count;
+    size_t input_count, output_count;
 
     struct vd_consumer *consumer; /* NULL: no inputs */
     struct vd_txn *txn;           /* NULL: no inputs and no transactional outputs */

@@ -479,6 +479,7 @@ static void free_stage(struct vd_stage_conf *conf)
     free(conf->inputs);
     free(conf->outputs);
     free(conf->tables);
+    free(conf->table_names);
     free(conf);
 }
 

@@ -45,6 +45,8 @@ struct vd_stage_conf {
     const struct vd_stage_desc *desc;
     struct vd_ini *ini;                                 /* for the stage's own options */
     struct vd_topic_conf **inputs, **outputs, **tables; /* by port index; NULL: not mapped */
+    const char **table_names;                           /* borrowed; further ones at the end */
+    size_t table_count;
     struct vd_topic_conf *dead_topic;
     const char *source; /* file and line of the section, for messages */
     int line;

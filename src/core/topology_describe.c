@@ -162,7 +162,7 @@ static void add_flags(unsigned flags, struct vd_buf *out)
     } words[] = {
         {VD_PORT_OPTIONAL, "optional"},           {VD_PORT_CHAINED, "chained"},
         {VD_PORT_COPARTITIONED, "copartitioned"}, {VD_PORT_PLAIN, "outside transactions"},
-        {VD_PORT_REJECTED, "rejected records"},
+        {VD_PORT_REJECTED, "rejected records"},   {VD_PORT_FURTHER, "any number"},
     };
     bool is_first = true;
 
@@ -318,15 +318,12 @@ void vd_describe_list(struct vd_plugins *plugins, struct vd_buf *out)
     free(names);
 }
 
-/* Names of the topics behind the ports of one list, once each. */
-static void add_topics(struct vd_buf *out, struct vd_topic_conf *const *topics,
-                       const struct vd_port *ports)
+/* Names of the topics behind the ports of one list. */
+static void add_topics(struct vd_buf *out, struct vd_topic_conf *const *topics, size_t count)
 {
-    size_t count = 0;
-
-    for (size_t i = 0; ports != NULL && ports[i].name != NULL; i++) {
+    for (size_t i = 0; i < count; i++) {
         if (topics[i] != NULL) {
-            vd_buf_printf(out, "%s%s", count++ > 0 ? " " : "", topics[i]->name);
+            vd_buf_printf(out, "%s%s", out->len > 0 ? " " : "", topics[i]->name);
         }
     }
 }
@@ -336,11 +333,11 @@ static void summarise_stage(const struct vd_stage_conf *conf, struct vd_buf *out
     const struct {
         const char *verb;
         struct vd_topic_conf *const *topics;
-        const struct vd_port *ports;
+        size_t count;
     } lists[] = {
-        {"reads", conf->inputs, conf->desc->inputs},
-        {"follows", conf->tables, conf->desc->tables},
-        {"writes", conf->outputs, conf->desc->outputs},
+        {"reads", conf->inputs, vd_port_count(conf->desc->inputs)},
+        {"follows", conf->tables, conf->table_count},
+        {"writes", conf->outputs, vd_port_count(conf->desc->outputs)},
     };
 
     vd_buf_printf(out, "\nstage %s", conf->name);
@@ -352,7 +349,7 @@ static void summarise_stage(const struct vd_stage_conf *conf, struct vd_buf *out
         VD_AUTO(buf) struct vd_buf names = {0};
         VD_AUTO(buf) struct vd_buf wrapped = {0};
 
-        add_topics(&names, lists[i].topics, lists[i].ports);
+        add_topics(&names, lists[i].topics, lists[i].count);
         if (names.len == 0) {
             continue;
         }

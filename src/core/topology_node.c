@@ -165,10 +165,9 @@ static void need_topic(struct vd_topology *topology, struct vd_topic_conf *topic
     }
 }
 
-static void need_ports(struct vd_topology *topology, const struct vd_port *ports,
-                       struct vd_topic_conf **topics)
+static void need_topics(struct vd_topology *topology, struct vd_topic_conf **topics, size_t count)
 {
-    for (size_t i = 0; ports != NULL && ports[i].name != NULL; i++) {
+    for (size_t i = 0; i < count; i++) {
         need_topic(topology, topics[i]);
     }
 }
@@ -187,9 +186,9 @@ static void choose_stages(struct vd_load *load, const bool *marks)
             continue;
         }
         topology->stages[topology->stage_count++] = conf;
-        need_ports(topology, conf->desc->inputs, conf->inputs);
-        need_ports(topology, conf->desc->outputs, conf->outputs);
-        need_ports(topology, conf->desc->tables, conf->tables);
+        need_topics(topology, conf->inputs, vd_port_count(conf->desc->inputs));
+        need_topics(topology, conf->outputs, vd_port_count(conf->desc->outputs));
+        need_topics(topology, conf->tables, conf->table_count);
         need_topic(topology, conf->dead_topic);
     }
     if (topology->stage_count == 0 && load->fault_count == 0) {

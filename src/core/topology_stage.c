@@ -8,6 +8,8 @@
 #define STAGE_BYTES_MAX 64
 #define PREFIX "stage:"
 #define KEYS_MAX 2048 /* that a stage may know: options and ports */
+#define PORT_BYTES_MAX 64
+#define TABLES_MAX 64 /* of a stage, those that the topology adds included */
 
 const struct vd_opt vd_stage_opts[] = {
     VD_OPT(struct vd_stage_conf, plugin, .def = "",
@@ -73,6 +75,24 @@ static enum vd_status check_shadows(const struct vd_stage_desc *desc, struct vd_
     return VD_OK;
 }
 
+/* Whether the topology may add tables: their place is that of the last port. */
+static bool has_further(const struct vd_stage_desc *desc)
+{
+    size_t count = vd_port_count(desc->tables);
+
+    return count > 0 && (desc->tables[count - 1].flags & VD_PORT_FURTHER) != 0;
+}
+
+static void name_tables(struct vd_stage_conf *conf)
+{
+    conf->table_count = vd_port_count(conf->desc->tables) - (has_further(conf->desc) ? 1 : 0);
+    conf->tables = vd_alloc_array(TABLES_MAX + 1, sizeof(*conf->tables));
+    conf->table_names = vd_alloc_array(TABLES_MAX + 1, sizeof(*conf->table_names));
+    for (size_t i = 0; i < conf->table_count; i++) {
+        conf->table_names[i] = conf->desc->tables[i].name;
+    }
+}
+
 static void load_module(struct stage_load *stage)
 {
     struct vd_load *load = stage->load;
@@ -94,7 +114,7 @@ static void load_module(struct stage_load *stage)
     conf->desc = desc;
     conf->inputs = vd_alloc_array(vd_port_count(desc->inputs) + 1, sizeof(*conf->inputs));
     conf->outputs = vd_alloc_array(vd_port_count(desc->outputs) + 1, sizeof(*conf->outputs));
-    conf->tables = vd_alloc_array(vd_port_count(desc->tables) + 1, sizeof(*conf->tables));
+    name_tables(conf);
     stage->state = vd_alloc(desc->state_size + 1); /* a stage may have no state */
     vd_load_defaults(desc->opts, stage->state);
 }
@@ -150,6 +170,26 @@ static void fault_unknown_key(struct stage_load *stage, const struct vd_ini_entr
     free(names);
 }
 
+/* A table that the stage's descriptor does not name; an empty topic leaves it out. */
+static void add_table(struct stage_load *stage, const struct vd_use *use)
+{
+    struct vd_stage_conf *conf = stage->conf;
+
+    if (!vd_load_is_name(use->port, "", PORT_BYTES_MAX)) {
+        vd_load_fault(stage->load, use->entry,
+                      "stage \"%s\": key \"%s\": a table's name has 1 to %d letters, digits, '_' "
+                      "and '-'",
+                      conf->name, use->entry->key, PORT_BYTES_MAX);
+    } else if (conf->table_count == TABLES_MAX) {
+        vd_load_fault(stage->load, use->entry,
+                      "stage \"%s\": key \"%s\": a stage follows at most %d tables; remove one",
+                      conf->name, use->entry->key, TABLES_MAX);
+    } else if (*use->entry->value != '\0') {
+        conf->table_names[conf->table_count] = use->port;
+        conf->tables[conf->table_count++] = vd_load_use(stage->load, use);
+    }
+}
+
 static void load_port(struct stage_load *stage, const struct vd_ini_entry *entry,
                       enum vd_use_kind kind, const char *name)
 {
@@ -160,12 +200,16 @@ static void load_port(struct stage_load *stage, const struct vd_ini_entry *entry
     struct vd_topic_conf *topic = NULL;
 
     for (size_t i = 0; i < vd_port_count(ports); i++) {
-        if (strcmp(ports[i].name, name) != 0) {
+        if (strcmp(ports[i].name, name) != 0 || (ports[i].flags & VD_PORT_FURTHER) != 0) {
             continue;
         }
         if (*entry->value != '\0' || (ports[i].flags & VD_PORT_OPTIONAL) == 0) {
             topics_of(conf, kind)[i] = vd_load_use(stage->load, &use);
         }
+        return;
+    }
+    if (conf->desc != NULL && kind == VD_USE_TABLE && has_further(conf->desc)) {
+        add_table(stage, &use);
         return;
     }
     if (conf->desc != NULL) {

@@ -302,7 +302,7 @@ TEST(modules_are_listed_by_name_without_loading_them)
     char **names = NULL;
     size_t count = vd_plugins_list(plugins, &names);
 
-    assert_int_equal(count, 20);
+    assert_int_equal(count, 21);
     assert_string_equal(names[0], "calls_kafka");
     assert_string_equal(names[count - 1], "wrong_port");
     for (size_t i = 0; i < count; i++) {
@@ -326,6 +326,9 @@ TEST(descriptors_of_the_wrong_form_are_refused)
     static const struct vd_port one[] = {{"a"}, VD_PORT_END};
     static const struct vd_port chained[] = {{"a", VD_PORT_CHAINED}, VD_PORT_END};
     static const struct vd_port both[] = {{"a", VD_PORT_CHAINED | VD_PORT_PLAIN}, VD_PORT_END};
+    static const struct vd_port further[] = {{"a"}, {"*", VD_PORT_FURTHER}, VD_PORT_END};
+    static const struct vd_port not_last[] = {{"*", VD_PORT_FURTHER}, {"a"}, VD_PORT_END};
+    static const struct vd_port not_star[] = {{"more", VD_PORT_FURTHER}, VD_PORT_END};
     static const struct vd_opt ported[] = {{.name = "input.a"}, VD_OPT_END};
     const struct vd_stage_desc good = {VD_STAGE_HEAD,    .name = "x",   .summary = "s",
                                        .state_size = 64, .inputs = one, .batch = nothing};
@@ -338,7 +341,7 @@ TEST(descriptors_of_the_wrong_form_are_refused)
         {good, "\"d/x.so\": input \"a\": found twice, wanted once"},
         {good, "\"d/x.so\": input \"a b\": a name has 1 to 64 letters, digits, '_' and '-'"},
         {good, "\"d/x.so\": input \"a\": flags: found 0x2, wanted only some of 0x1"},
-        {good, "\"d/x.so\": table \"a\": flags: found 0x2, wanted only some of 0x1"},
+        {good, "\"d/x.so\": table \"a\": flags: found 0x2, wanted only some of 0x21"},
         {good, "\"d/x.so\": output \"a\": found plain and chained or copartitioned, wanted one of "
                "them"},
         {good, "\"d/x.so\": output \"a\": chained or copartitioned, but there is no input to "
@@ -348,6 +351,11 @@ TEST(descriptors_of_the_wrong_form_are_refused)
         {good, "\"d/x.so\": start and batch: found neither, wanted one; set .batch or .start"},
         {good, "\"d/x.so\": state_size: found 68719476736, wanted at most 67108864; allocate large "
                "things in start"},
+        {good, NULL},
+        {good, "\"d/x.so\": table \"*\": any number of them, wanted the name \"*\" and the last "
+               "place"},
+        {good, "\"d/x.so\": table \"more\": any number of them, wanted the name \"*\" and the "
+               "last place"},
     };
 
     cases[1].desc.summary = "";
@@ -363,6 +371,9 @@ TEST(descriptors_of_the_wrong_form_are_refused)
     cases[10].desc.inputs = NULL;
     cases[10].desc.batch = NULL;
     cases[11].desc.state_size = (size_t)64 << 30;
+    cases[12].desc.tables = further;
+    cases[13].desc.tables = not_last;
+    cases[14].desc.tables = not_star;
     for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
         struct vd_err err = {0};
         enum vd_status status = vd_plugin_check(&cases[i].desc, "d/x.so", &err);

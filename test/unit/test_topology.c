@@ -142,6 +142,30 @@ TEST(a_stages_own_options_come_from_its_section)
     sample_fini(&sample);
 }
 
+TEST(a_stage_may_take_tables_that_only_the_topology_names)
+{
+    struct vd_topology_args args = {0};
+    struct sample sample;
+    const struct vd_stage_conf *gather = NULL;
+
+    sample_load(&sample,
+                HEAD TOPICS SOURCE RELAY
+                "[topic:more]\ncleanup = compact\nexternal = yes\n"
+                "[stage:gather]\ninput.records = in\ndead = lost\n"
+                "table.by_age = more\ntable.none =\ntable.by_town = more\n",
+                &args);
+    assert_string_equal(vd_buf_text(&sample.errors), "");
+    gather = sample.topology.stages[2];
+    assert_int_equal(gather->table_count, 3);
+    assert_null(gather->tables[0]);
+    assert_string_equal(gather->table_names[0], "totals");
+    assert_string_equal(gather->table_names[1], "by_age");
+    assert_string_equal(gather->tables[1]->name, "more");
+    assert_string_equal(gather->table_names[2], "by_town");
+    assert_int_equal(sample.topology.topic_count, 4);
+    sample_fini(&sample);
+}
+
 TEST(faults_of_sections_and_their_options)
 {
     static const struct wrong cases[] = {
@@ -236,6 +260,17 @@ TEST(faults_of_stages)
                              "lost\nenabled = no\n",
          "t.ini:16:2: stage \"shadows\": plugin \"shadows\": option \"dead\" is the engine's own; "
          "rename it in the module\n"},
+        {TOPICS SOURCE RELAY
+         "[stage:gather]\ninput.records = in\ndead = lost\ntable.by age = out\n",
+         "t.ini:19:1: stage \"gather\": key \"table.by age\": a table's name has 1 to 64 letters, "
+         "digits, '_' and '-'\n"},
+        {TOPICS SOURCE RELAY
+         "[stage:gather]\ninput.records = in\ndead = lost\ntable.by_age = out\n",
+         "t.ini:19:16: stage \"gather\": table \"by_age\": topic \"out\" is not compacted; set "
+         "cleanup = compact in [topic:out]\n"},
+        {TOPICS SOURCE RELAY "table.by_age = out\n",
+         "t.ini:16:1: stage \"relay\": plugin \"relay\" has no option or port \"table.by_age\"; "
+         "\"votingd --describe relay\" lists them\n"},
         {TOPICS SOURCE RELAY "[stage:wrong_magic]\nenabled = no\n",
          "t.ini:16:2: stage \"wrong_magic\": \"" TEST_MODULES "/wrong_magic.so\": magic: found "
          "0x12345678, wanted 0x76647367; begin the descriptor with VD_STAGE_HEAD\n"},
@@ -515,6 +550,7 @@ TEST(a_stage_is_described_by_its_tables)
 
 RUN_TESTS(cmocka_unit_test(a_right_topology_is_loaded_whole),
           cmocka_unit_test(a_stages_own_options_come_from_its_section),
+          cmocka_unit_test(a_stage_may_take_tables_that_only_the_topology_names),
           cmocka_unit_test(faults_of_sections_and_their_options),
           cmocka_unit_test(faults_of_stages), cmocka_unit_test(faults_of_topics_between_stages),
           cmocka_unit_test(disabled_stages_count_as_writers_and_readers),

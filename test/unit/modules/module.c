@@ -107,7 +107,11 @@ static const struct vd_stage_desc sample_desc = {
     .inputs = (const struct vd_port[]){{"records"}, {"extra", VD_PORT_OPTIONAL}, VD_PORT_END},
 #endif
     .outputs = (const struct vd_port[]){{"results", PORT_FLAGS}, VD_PORT_END},
-    .tables = (const struct vd_port[]){{"totals", VD_PORT_OPTIONAL}, VD_PORT_END},
+    .tables = (const struct vd_port[]){{"totals", VD_PORT_OPTIONAL},
+#ifdef WITH_FURTHER
+                                       {"*", VD_PORT_OPTIONAL | VD_PORT_FURTHER},
+#endif
+                                       VD_PORT_END},
     .check = sample_check,
     .start = sample_start,
 #ifndef NO_BATCH
