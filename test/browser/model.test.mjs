@@ -52,6 +52,18 @@ test('the same snapshot twice is harmless', () => {
   assert.equal(model.candidates()[0].votes, 10);
 });
 
+test('an aggregate that nobody knew names its columns with its first row', () => {
+  const model = begun();
+  model.apply(delta(5, 11, {
+    tables: { by_town: { title: 'By town', texts: ['town', 'gender'], columns: ['votes'] } },
+    add: { by_town: [[0, 'Ulm', null]] },
+    rows: { by_town: [[0, 3]] },
+  }));
+  assert.deepEqual(model.rows('by_town'), [{
+    row: 0, town: 'Ulm', gender: null, votes: 3,
+  }]);
+});
+
 test('a delta may rename a row, and a later hello changes no number', () => {
   const model = begun();
   model.apply(delta(5, 11, { add: { candidate: [[0, 'c1', 'Beth', 'Q', null]] }, rows: {} }));

@@ -8,105 +8,193 @@
 
 #define NOW_MS 1700000000000
 
-static enum vd_status take(struct picture *picture, enum feed_source source, const char *value,
-                           struct vd_err *err)
+/* A picture with one aggregate. */
+struct scene {
+    struct picture picture;
+    size_t aggregate;
+};
+
+static void scene_init(struct scene *scene)
 {
+    struct vd_err err = {0};
+
+    picture_init(&scene->picture, "e1", 100);
+    assert_int_equal(picture_add_table(&scene->picture, "by_group", &scene->aggregate, &err),
+                     VD_OK);
+    (void)picture_settle(&scene->picture);
+}
+
+static enum vd_status take_keyed(struct scene *scene, enum feed_source source, const char *key,
+                                 const char *value, struct vd_err *err)
+{
+    static const size_t tables[] = {
+        [FEED_NAMES] = PICTURE_CANDIDATE,
+        [FEED_CANDIDATE] = PICTURE_CANDIDATE,
+        [FEED_STATE] = PICTURE_STATE,
+    };
     struct vd_record record = {
+        .key = key,
+        .key_len = strlen(key),
         .value = value,
         .value_len = value == NULL ? 0 : strlen(value),
         .timestamp_ms = NOW_MS - 1000,
     };
+    const struct feed feed = {
+        .picture = &scene->picture,
+        .source = source,
+        .table = source < FEED_AGGREGATE ? tables[source] : scene->aggregate,
+    };
 
-    return feed_take(picture, source, &record, NOW_MS, err);
+    return feed_take(&feed, &record, NOW_MS, err);
 }
 
-static int64_t votes_of(struct picture *picture, enum picture_table table, const char *key)
+static enum vd_status take(struct scene *scene, enum feed_source source, const char *value,
+                           struct vd_err *err)
 {
-    uint32_t row = picture_find(picture, table, key, strlen(key));
+    return take_keyed(scene, source, "k", value, err);
+}
+
+static const struct picture_row *row_of(const struct scene *scene, size_t table, const char *key)
+{
+    uint32_t row = picture_find(&scene->picture, table, key, strlen(key));
 
     assert_int_not_equal(row, PICTURE_NONE);
-    return picture->tables[table].rows[row].pending[COLUMN_VOTES];
+    return &scene->picture.tables[table].rows[row];
 }
 
-TEST(each_topic_fills_its_table)
+static int64_t votes_of(const struct scene *scene, size_t table, const char *key)
 {
-    static const struct {
-        enum feed_source source;
-        const char *value;
-        enum picture_table table;
-        const char *key;
-    } cases[] = {
-        {FEED_CANDIDATE,
-         "{\"candidate_id\":\"c1\",\"candidate_name\":\"Ann\",\"party_affiliation\":\"P\","
-         "\"photo_url\":\"u\",\"total_votes\":5,\"sequence\":5}",
-         PICTURE_CANDIDATE, "c1"},
-        {FEED_STATE, "{\"state\":\"Ohio\",\"count\":5,\"sequence\":5}", PICTURE_STATE, "Ohio"},
-        {FEED_AGE, "{\"registered_age\":44,\"total_votes\":5,\"sequence\":5}", PICTURE_AGE, "44"},
-        {FEED_AGE_GROUP, "{\"age_group\":\"75+\",\"total_votes\":5,\"sequence\":5}",
-         PICTURE_AGE_GROUP, "75+"},
-        {FEED_GENDER, "{\"gender\":\"female\",\"total_votes\":5}", PICTURE_GENDER, "female"},
-        {FEED_PARTY, "{\"total_votes\":5,\"party_affiliation\":\"P\"}", PICTURE_PARTY, "P"},
-        {FEED_CITY, "{\"city\":\"Z\\u00fcrich\",\"total_votes\":5}", PICTURE_CITY, "Z\xc3\xbcrich"},
-        {FEED_CITY, "{\"total_votes\":5}", PICTURE_CITY, FEED_UNKNOWN},
-        {FEED_STATE_CANDIDATE,
-         "{\"state\":\"Ohio\",\"candidate_id\":\"c1\",\"total_votes\":5,\"sequence\":5}",
-         PICTURE_STATE_CANDIDATE, "Ohio/c1"},
-    };
-    struct picture picture;
+    return row_of(scene, table, key)->pending[COLUMN_VOTES];
+}
+
+TEST(candidates_and_states_are_told_by_their_member)
+{
+    struct scene scene;
     struct vd_err err = {0};
 
-    picture_init(&picture, "e1", 100);
-    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-        assert_int_equal(take(&picture, cases[i].source, cases[i].value, &err), VD_OK);
-        assert_int_equal(votes_of(&picture, cases[i].table, cases[i].key), 5);
-    }
-    assert_int_equal(picture.about.as_of_ms, NOW_MS - 1000);
-    assert_int_equal(picture.about.changed_ms, NOW_MS);
-    picture_fini(&picture);
+    scene_init(&scene);
+    assert_int_equal(take(&scene, FEED_CANDIDATE,
+                          "{\"candidate_id\":\"c1\",\"candidate_name\":\"Ann\","
+                          "\"party_affiliation\":\"P\",\"photo_url\":\"u\",\"total_votes\":5,"
+                          "\"sequence\":5}",
+                          &err),
+                     VD_OK);
+    assert_int_equal(
+        take(&scene, FEED_STATE, "{\"state\":\"Z\\u00fcrich\",\"count\":6,\"sequence\":6}", &err),
+        VD_OK);
+    assert_int_equal(take(&scene, FEED_STATE, "{\"count\":7}", &err), VD_OK);
+    assert_int_equal(votes_of(&scene, PICTURE_CANDIDATE, "c1"), 5);
+    assert_int_equal(votes_of(&scene, PICTURE_STATE, "Z\xc3\xbcrich"), 6);
+    assert_int_equal(votes_of(&scene, PICTURE_STATE, FEED_UNKNOWN), 7);
+    assert_int_equal(scene.picture.about.as_of_ms, NOW_MS - 1000);
+    assert_int_equal(scene.picture.about.changed_ms, NOW_MS);
+    picture_fini(&scene.picture);
+}
+
+TEST(aggregate_names_its_texts_by_itself)
+{
+    struct scene scene;
+    const struct picture_table *table = NULL;
+    struct vd_err err = {0};
+
+    scene_init(&scene);
+    table = &scene.picture.tables[scene.aggregate];
+    assert_int_equal(take_keyed(&scene, FEED_AGGREGATE, "44/female",
+                                "{\"registered_age\":44,\"gender\":\"female\",\"total_votes\":5,"
+                                "\"sequence\":5}",
+                                &err),
+                     VD_OK);
+    assert_int_equal(table->text_count, 2);
+    assert_string_equal(table->texts[0], "registered_age");
+    assert_string_equal(table->texts[1], "gender");
+    assert_string_equal(row_of(&scene, scene.aggregate, "44/female")->texts[0], "44");
+    assert_string_equal(row_of(&scene, scene.aggregate, "44/female")->texts[1], "female");
+    assert_int_equal(votes_of(&scene, scene.aggregate, "44/female"), 5);
+    assert_int_equal(table->shape_seq, 0);
+    assert_true(picture_settle(&scene.picture));
+    assert_true(table->shape_seq == scene.picture.seq);
+    picture_fini(&scene.picture);
+}
+
+TEST(group_that_is_not_known_is_a_row_without_text)
+{
+    struct scene scene;
+    struct vd_err err = {0};
+
+    scene_init(&scene);
+    assert_int_equal(take_keyed(&scene, FEED_AGGREGATE, "", "{\"total_votes\":2}", &err), VD_OK);
+    assert_int_equal(
+        take_keyed(&scene, FEED_AGGREGATE, "f", "{\"gender\":\"f\",\"total_votes\":3}", &err),
+        VD_OK);
+    assert_int_equal(
+        take_keyed(&scene, FEED_AGGREGATE, "-", "{\"gender\":null,\"total_votes\":4}", &err),
+        VD_OK);
+    assert_null(row_of(&scene, scene.aggregate, "")->texts[0]);
+    assert_string_equal(row_of(&scene, scene.aggregate, "f")->texts[0], "f");
+    assert_null(row_of(&scene, scene.aggregate, "-")->texts[0]);
+    assert_int_equal(votes_of(&scene, scene.aggregate, ""), 2);
+    picture_fini(&scene.picture);
+}
+
+TEST(what_cannot_be_a_text_is_left_out_of_an_aggregate)
+{
+    struct scene scene;
+    struct vd_err err = {0};
+
+    scene_init(&scene);
+    assert_int_equal(
+        take(&scene, FEED_AGGREGATE,
+             "{\"list\":[1],\"object\":{},\"is\":true,\"mean\":1.5,\"\":\"x\","
+             "\"a\":\"1\",\"b\":\"2\",\"c\":\"3\",\"d\":\"4\",\"e\":\"5\",\"count\":1}",
+             &err),
+        VD_OK);
+    assert_int_equal(scene.picture.tables[scene.aggregate].text_count, PICTURE_TEXTS_MAX);
+    assert_string_equal(scene.picture.tables[scene.aggregate].texts[PICTURE_TEXTS_MAX - 1], "d");
+    picture_fini(&scene.picture);
 }
 
 TEST(candidate_is_named_before_any_vote)
 {
-    struct picture picture;
+    struct scene scene;
     struct vd_err err = {0};
 
-    picture_init(&picture, "e1", 100);
-    assert_int_equal(take(&picture, FEED_CANDIDATES,
+    scene_init(&scene);
+    assert_int_equal(take(&scene, FEED_NAMES,
                           "{\"candidate_id\":\"c1\",\"candidate_name\":\"Ann\","
                           "\"party_affiliation\":\"P\",\"biography\":\"\"}",
                           &err),
                      VD_OK);
-    assert_int_equal(votes_of(&picture, PICTURE_CANDIDATE, "c1"), 0);
-    assert_string_equal(picture.tables[PICTURE_CANDIDATE].rows[0].texts[TEXT_PARTY], "P");
-    assert_int_equal(picture.about.changed_ms, 0);
-    picture_fini(&picture);
+    assert_int_equal(votes_of(&scene, PICTURE_CANDIDATE, "c1"), 0);
+    assert_string_equal(scene.picture.tables[PICTURE_CANDIDATE].rows[0].texts[TEXT_PARTY], "P");
+    assert_int_equal(scene.picture.about.changed_ms, 0);
+    picture_fini(&scene.picture);
 }
 
 TEST(stale_total_does_not_move_the_times)
 {
-    struct picture picture;
+    struct scene scene;
     struct vd_err err = {0};
 
-    picture_init(&picture, "e1", 100);
-    assert_int_equal(
-        take(&picture, FEED_STATE, "{\"state\":\"A\",\"count\":5,\"sequence\":5}", &err), VD_OK);
-    picture.about.changed_ms = 1;
-    assert_int_equal(
-        take(&picture, FEED_STATE, "{\"state\":\"A\",\"count\":4,\"sequence\":4}", &err), VD_OK);
-    assert_int_equal(votes_of(&picture, PICTURE_STATE, "A"), 5);
-    assert_int_equal(picture.about.changed_ms, 1);
-    picture_fini(&picture);
+    scene_init(&scene);
+    assert_int_equal(take(&scene, FEED_STATE, "{\"state\":\"A\",\"count\":5,\"sequence\":5}", &err),
+                     VD_OK);
+    scene.picture.about.changed_ms = 1;
+    assert_int_equal(take(&scene, FEED_STATE, "{\"state\":\"A\",\"count\":4,\"sequence\":4}", &err),
+                     VD_OK);
+    assert_int_equal(votes_of(&scene, PICTURE_STATE, "A"), 5);
+    assert_int_equal(scene.picture.about.changed_ms, 1);
+    picture_fini(&scene.picture);
 }
 
 TEST(tombstone_is_ignored)
 {
-    struct picture picture;
+    struct scene scene;
     struct vd_err err = {0};
 
-    picture_init(&picture, "e1", 100);
-    assert_int_equal(take(&picture, FEED_STATE, NULL, &err), VD_OK);
-    assert_false(picture_settle(&picture));
-    picture_fini(&picture);
+    scene_init(&scene);
+    assert_int_equal(take(&scene, FEED_STATE, NULL, &err), VD_OK);
+    assert_false(picture_settle(&scene.picture));
+    picture_fini(&scene.picture);
 }
 
 TEST(record_of_another_form_is_refused_in_words)
@@ -118,75 +206,80 @@ TEST(record_of_another_form_is_refused_in_words)
     } cases[] = {
         {FEED_STATE, "", "expected a JSON object"},
         {FEED_STATE, "[1]", "expected a JSON object"},
-        {FEED_STATE, "{\"state\":\"A\"}", "field \"count\": expected a whole number from 0"},
+        {FEED_STATE, "{\"state\":\"A\"}", "expected a field \"total_votes\" or \"count\""},
+        {FEED_AGGREGATE, "{\"state\":\"A\"}", "expected a field \"total_votes\" or \"count\""},
+        {FEED_AGGREGATE, "{\"state\":\"A\",\"total_votes\":\"1\"}",
+         "field \"total_votes\": expected a whole number from 0"},
         {FEED_STATE, "{\"state\":\"A\",\"count\":-1}",
          "field \"count\": expected a whole number from 0"},
         {FEED_STATE, "{\"state\":\"A\",\"count\":1.5}",
          "field \"count\": expected a whole number from 0"},
         {FEED_STATE, "{\"state\":\"A\",\"count\":9007199254740992}",
          "field \"count\": expected a whole number from 0"},
-        {FEED_STATE, "{\"state\":[],\"count\":1}",
-         "field \"state\": expected a string or a whole number"},
+        {FEED_STATE, "{\"state\":[],\"count\":1}", "field \"state\": expected a string"},
         {FEED_STATE, "{\"state\":\"A\",\"count\":1,\"sequence\":\"x\"}",
          "field \"sequence\": expected a whole number from 0"},
         {FEED_CANDIDATE, "{\"candidate_id\":3,\"total_votes\":1}",
          "field \"candidate_id\": expected a string"},
-        {FEED_STATE_CANDIDATE, "{\"state\":\"A\",\"total_votes\":1}",
-         "field \"candidate_id\": expected a string"},
     };
-    struct picture picture;
+    struct scene scene;
 
-    picture_init(&picture, "e1", 100);
+    scene_init(&scene);
     for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
         struct vd_err err = {0};
 
-        assert_int_equal(take(&picture, cases[i].source, cases[i].value, &err), VD_INVALID);
+        assert_int_equal(take(&scene, cases[i].source, cases[i].value, &err), VD_INVALID);
         assert_string_equal(err.msg, cases[i].words);
     }
-    assert_false(picture_settle(&picture));
-    picture_fini(&picture);
+    assert_false(picture_settle(&scene.picture));
+    picture_fini(&scene.picture);
 }
 
 TEST(time_ahead_of_the_clock_is_held_back)
 {
-    struct picture picture;
+    struct scene scene;
     struct vd_err err = {0};
     const char *value = "{\"state\":\"A\",\"count\":5}";
+    struct feed feed = {&scene.picture, FEED_STATE, PICTURE_STATE};
     struct vd_record record = {
         .value = value,
         .value_len = strlen(value),
         .timestamp_ms = NOW_MS + 3600000,
     };
 
-    picture_init(&picture, "e1", 100);
-    assert_int_equal(feed_take(&picture, FEED_STATE, &record, NOW_MS, &err), VD_OK);
-    assert_int_equal(picture.about.as_of_ms, NOW_MS);
-    picture_fini(&picture);
+    scene_init(&scene);
+    assert_int_equal(feed_take(&feed, &record, NOW_MS, &err), VD_OK);
+    assert_int_equal(scene.picture.about.as_of_ms, NOW_MS);
+    picture_fini(&scene.picture);
 }
 
 TEST(what_is_read_back_in_any_order_leaves_the_latest_times)
 {
     static const int64_t times[] = {NOW_MS - 5000, NOW_MS - 1000, NOW_MS - 9000};
-    struct picture picture;
+    struct scene scene;
+    struct feed feed = {&scene.picture, FEED_STATE, PICTURE_STATE};
     struct vd_err err = {0};
 
-    picture_init(&picture, "e1", 100);
+    scene_init(&scene);
     for (size_t i = 0; i < sizeof(times) / sizeof(times[0]); i++) {
         char value[64];
         struct vd_record record = {.value = value, .timestamp_ms = times[i]};
 
         record.value_len = (size_t)snprintf(value, sizeof(value),
                                             "{\"state\":\"S%zu\",\"count\":5,\"sequence\":5}", i);
-        assert_int_equal(feed_take(&picture, FEED_STATE, &record, times[i], &err), VD_OK);
+        assert_int_equal(feed_take(&feed, &record, times[i], &err), VD_OK);
     }
-    assert_true(picture.about.as_of_ms == NOW_MS - 1000);
-    assert_true(picture.about.changed_ms == NOW_MS - 1000);
-    assert_true(picture.about.received_ms == NOW_MS - 1000);
-    picture_fini(&picture);
+    assert_true(scene.picture.about.as_of_ms == NOW_MS - 1000);
+    assert_true(scene.picture.about.changed_ms == NOW_MS - 1000);
+    assert_true(scene.picture.about.received_ms == NOW_MS - 1000);
+    picture_fini(&scene.picture);
 }
 
 RUN_TESTS(cmocka_unit_test(what_is_read_back_in_any_order_leaves_the_latest_times),
-          cmocka_unit_test(each_topic_fills_its_table),
+          cmocka_unit_test(candidates_and_states_are_told_by_their_member),
+          cmocka_unit_test(aggregate_names_its_texts_by_itself),
+          cmocka_unit_test(group_that_is_not_known_is_a_row_without_text),
+          cmocka_unit_test(what_cannot_be_a_text_is_left_out_of_an_aggregate),
           cmocka_unit_test(candidate_is_named_before_any_vote),
           cmocka_unit_test(stale_total_does_not_move_the_times),
           cmocka_unit_test(tombstone_is_ignored),

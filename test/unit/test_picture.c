@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "alloc.h"
 #include "test.h"
 
 static uint32_t candidate(struct picture *picture, const char *id)
@@ -173,6 +174,55 @@ TEST(long_text_is_cut_between_characters)
     picture_fini(&picture);
 }
 
+TEST(aggregates_have_names_of_their_own_and_titles)
+{
+    struct picture picture;
+    struct vd_err err = {0};
+    size_t table = 0;
+
+    picture_init(&picture, "e1", 100);
+    assert_int_equal(picture_add_table(&picture, "age_group-x", &table, &err), VD_OK);
+    assert_int_equal(table, PICTURE_AGGREGATES);
+    assert_string_equal(picture.tables[table].title, "Age group x");
+    assert_int_equal(picture_find_table(&picture, "age_group-x"), table);
+    assert_int_equal(picture_find_table(&picture, "age"), PICTURE_NONE);
+    assert_int_equal(picture_add_table(&picture, "totals", &table, &err), VD_INVALID);
+    assert_string_equal(err.msg,
+                        "table \"totals\": the dashboard has one of that name; take another");
+    for (int i = PICTURE_AGGREGATES + 1; i < PICTURE_TABLES_MAX; i++) {
+        VD_AUTO(mem) char *name = vd_format("t%d", i);
+
+        assert_int_equal(picture_add_table(&picture, name, &table, &err), VD_OK);
+    }
+    assert_int_equal(picture_add_table(&picture, "one_more", &table, &err), VD_INVALID);
+    assert_string_equal(err.msg, "table \"one_more\": at most 32 tables are shown; remove one");
+    assert_true(picture_settle(&picture));
+    picture_fini(&picture);
+}
+
+TEST(text_that_is_not_known_any_more_is_a_rename)
+{
+    struct picture picture;
+    struct vd_err err = {0};
+    size_t table = 0;
+    uint32_t row = 0;
+
+    picture_init(&picture, "e1", 100);
+    assert_int_equal(picture_add_table(&picture, "city", &table, &err), VD_OK);
+    assert_int_equal(picture_text(&picture, table, "city"), 0);
+    assert_int_equal(picture_text(&picture, table, "city"), 0);
+    assert_int_equal(picture_text(&picture, PICTURE_STATE, "other"), PICTURE_NONE);
+    row = picture_row(&picture, table, "", 0);
+    picture_set_text(&picture, table, row, 0, "Ulm");
+    assert_true(picture_settle(&picture));
+    picture_set_text(&picture, table, row, 0, "Ulm");
+    assert_false(picture_settle(&picture));
+    picture_set_text(&picture, table, row, 0, NULL);
+    assert_true(picture_settle(&picture));
+    assert_null(picture.tables[table].rows[row].texts[0]);
+    picture_fini(&picture);
+}
+
 RUN_TESTS(cmocka_unit_test(first_picture_is_empty_and_has_number_one),
           cmocka_unit_test(lower_sequence_is_ignored),
           cmocka_unit_test(higher_sequence_may_lower_a_total_after_a_rebuild),
@@ -182,4 +232,6 @@ RUN_TESTS(cmocka_unit_test(first_picture_is_empty_and_has_number_one),
           cmocka_unit_test(only_the_last_pictures_are_kept),
           cmocka_unit_test(full_table_takes_no_further_row),
           cmocka_unit_test(rename_is_a_change_and_the_same_name_is_none),
-          cmocka_unit_test(long_text_is_cut_between_characters))
+          cmocka_unit_test(long_text_is_cut_between_characters),
+          cmocka_unit_test(aggregates_have_names_of_their_own_and_titles),
+          cmocka_unit_test(text_that_is_not_known_any_more_is_a_rename))

@@ -120,7 +120,8 @@ TEST(hello_names_tables_columns_and_rows)
                             "name")
             ->valuestring,
         "Night \"one\"");
-    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(preload, "tables")), PICTURE_TABLES);
+    assert_int_equal(cJSON_GetArraySize(cJSON_GetObjectItem(preload, "tables")),
+                     PICTURE_AGGREGATES);
     table = cJSON_GetObjectItem(cJSON_GetObjectItem(preload, "tables"), "state");
     assert_string_equal(cJSON_GetArrayItem(cJSON_GetObjectItem(table, "columns"), 1)->valuestring,
                         "registered");
@@ -128,6 +129,68 @@ TEST(hello_names_tables_columns_and_rows)
         cJSON_GetArraySize(cJSON_GetObjectItem(cJSON_GetObjectItem(preload, "rows"), "candidate")),
         1);
     cJSON_Delete(hello);
+    picture_fini(&picture);
+}
+
+TEST(contest_names_the_tables_of_its_candidates_and_units)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    wire_preload(&out, &picture, picture_frame_last(&picture), &election);
+    assert_non_null(strstr(vd_buf_text(&out),
+                           "\"contests\":[{\"id\":\"election\",\"election\":\"election\","
+                           "\"name\":\"Night \\\"one\\\"\",\"table\":\"candidate\","
+                           "\"units\":\"state\"}]"));
+    assert_non_null(strstr(out.data, "\"state\":{\"title\":\"State\",\"texts\":[\"state\"],"
+                                     "\"columns\":[\"votes\",\"registered\"]}"));
+    picture_fini(&picture);
+}
+
+/* The frame's text without its times and states. */
+static const char *body_of(struct vd_buf *out)
+{
+    const char *body = strstr(vd_buf_text(out), ",\"tables\":");
+
+    return body != NULL ? body : strstr(out->data, ",\"add\":");
+}
+
+TEST(shape_of_an_aggregate_comes_with_its_first_row)
+{
+    static const char shape[] = ",\"tables\":{\"by_town\":{\"title\":\"By town\","
+                                "\"texts\":[\"to\\\"wn\"],\"columns\":[\"votes\"]}}";
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+    struct vd_err err = {0};
+    size_t table = 0;
+    uint32_t row = 0;
+
+    begin(&picture);
+    assert_int_equal(picture_add_table(&picture, "by_town", &table, &err), VD_OK);
+    (void)picture_settle(&picture);
+    wire_delta(&out, &picture, WIRE_ALIVE, 2000);
+    assert_string_equal(body_of(&out), ",\"add\":{},\"rows\":{}}");
+    row = picture_row(&picture, table, "u", 1);
+    picture_set_text(&picture, table, row, picture_text(&picture, table, "to\"wn"), "Ulm");
+    (void)picture_count(&picture, table, row, 3, 3);
+    (void)picture_settle(&picture);
+    vd_buf_clear(&out);
+    wire_delta(&out, &picture, WIRE_ALIVE, 2000);
+    assert_int_equal(strncmp(body_of(&out), shape, strlen(shape)), 0);
+    assert_string_equal(body_of(&out) + strlen(shape),
+                        ",\"add\":{\"by_town\":[[0,\"Ulm\"]]},\"rows\":{\"by_town\":[[0,3]]}}");
+    vd_buf_clear(&out);
+    wire_snapshot(&out, &picture, picture_frame_last(&picture), WIRE_ALIVE, 2000);
+    assert_int_equal(strncmp(body_of(&out), shape, strlen(shape)), 0);
+    vd_buf_clear(&out);
+    wire_changes(&out, &picture, &(struct wire_asked){2, WIRE_CHANGES_BYTES}, WIRE_ALIVE, 2000);
+    assert_int_equal(strncmp(body_of(&out), shape, strlen(shape)), 0);
+    (void)picture_count(&picture, table, row, 4, 4);
+    (void)picture_settle(&picture);
+    vd_buf_clear(&out);
+    wire_delta(&out, &picture, WIRE_ALIVE, 2000);
+    assert_string_equal(body_of(&out), ",\"add\":{},\"rows\":{\"by_town\":[[0,4]]}}");
     picture_fini(&picture);
 }
 
@@ -155,16 +218,19 @@ TEST(changes_since_any_picture_are_absolute)
 TEST(long_changes_are_cut_between_pictures_and_end)
 {
     struct picture picture;
+    struct vd_err err = {0};
+    size_t table = 0;
     uint64_t since = 1;
     int answers = 0;
     int rows = 0;
 
     picture_init(&picture, "e1", 1000);
+    assert_int_equal(picture_add_table(&picture, "city", &table, &err), VD_OK);
     for (int i = 0; i < 200; i++) {
         char city[16];
         int len = snprintf(city, sizeof(city), "city %d", i);
 
-        (void)picture_row(&picture, PICTURE_CITY, city, (size_t)len);
+        (void)picture_row(&picture, table, city, (size_t)len);
         (void)picture_settle(&picture);
     }
     while (since < picture.seq) {
@@ -192,5 +258,7 @@ RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
           cmocka_unit_test(delta_tells_new_names_to_those_who_said_hello_before),
           cmocka_unit_test(beat_and_version_are_short),
           cmocka_unit_test(hello_names_tables_columns_and_rows),
+          cmocka_unit_test(contest_names_the_tables_of_its_candidates_and_units),
+          cmocka_unit_test(shape_of_an_aggregate_comes_with_its_first_row),
           cmocka_unit_test(changes_since_any_picture_are_absolute),
           cmocka_unit_test(long_changes_are_cut_between_pictures_and_end))

@@ -59,7 +59,7 @@ export const view = {
 
   update({ model, palette }) {
     const read = (table, text) => model.rows(table).map((row) => ({
-      row: row.row, votes: row.votes, label: row[text] === 'unknown' ? words.unknown : row[text],
+      row: row.row, votes: row.votes, label: row[text] ?? words.unknown,
     }));
     const genders = read('gender', 'gender')
       .map((row) => ({ ...row, label: words.gender[row.label] ?? row.label }));

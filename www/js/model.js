@@ -56,19 +56,25 @@ export class Model {
     }
     this.epoch = epoch;
     this.preload = preload;
-    for (const [name, shape] of Object.entries(preload.tables)) {
-      this.#table(name).columns = shape.columns;
-      this.#table(name).texts = shape.texts;
-    }
+    this.#shape(preload.tables);
     this.#add(preload.rows ?? {});
     return 'applied';
   }
 
   #table(name) {
     if (!this.tables.has(name)) {
-      this.tables.set(name, { texts: [], columns: [], rows: [] });
+      this.tables.set(name, {
+        name, title: name, texts: [], columns: [], rows: [],
+      });
     }
     return this.tables.get(name);
+  }
+
+  // Titles and names of columns; an aggregate's texts are named with its first row.
+  #shape(tables) {
+    for (const [name, { title, texts, columns }] of Object.entries(tables)) {
+      Object.assign(this.#table(name), { title, texts, columns });
+    }
   }
 
   #add(tables) {
@@ -84,6 +90,7 @@ export class Model {
     if (seq < this.seq) {
       return 'ignored';
     }
+    this.#shape(frame.tables ?? {});
     this.#add(frame.add ?? {});
     for (const [name, rows] of Object.entries(frame.rows)) {
       const held = this.#table(name).rows;

@@ -22,8 +22,8 @@ struct dashboard;
 /* One followed table. */
 struct watch {
     struct dashboard *dashboard;
-    enum feed_source source;
     struct vd_table *table; /* NULL: not mapped */
+    struct feed feed;
 };
 
 struct dashboard {
@@ -39,7 +39,8 @@ struct dashboard {
     struct vd_stage *stage;
     struct wire_election election;
     struct picture picture;
-    struct watch watches[FEED_SOURCES];
+    struct watch *watches; /* owned; by index of the table */
+    size_t watch_count;
     struct counts *counts; /* owned */
     struct api api;
     struct vd_web_socket *socket; /* the web server's */
@@ -74,20 +75,14 @@ static const struct vd_opt dashboard_opts[] = {
 };
 
 static const struct vd_port dashboard_tables[] = {
-    [FEED_CANDIDATES] = {.name = "candidates", .help = "names of the candidates"},
+    [FEED_NAMES] = {.name = "candidates", .help = "names of the candidates"},
     [FEED_CANDIDATE] = {.name = "candidate", .help = "votes per candidate"},
     [FEED_STATE] = {.name = "state", .flags = VD_PORT_OPTIONAL, .help = "votes per state"},
-    [FEED_AGE] = {.name = "age", .flags = VD_PORT_OPTIONAL, .help = "votes per year of age"},
-    [FEED_AGE_GROUP] = {.name = "age_group",
-                        .flags = VD_PORT_OPTIONAL,
-                        .help = "votes per age group"},
-    [FEED_GENDER] = {.name = "gender", .flags = VD_PORT_OPTIONAL, .help = "votes per gender"},
-    [FEED_PARTY] = {.name = "party", .flags = VD_PORT_OPTIONAL, .help = "votes per party"},
-    [FEED_CITY] = {.name = "city", .flags = VD_PORT_OPTIONAL, .help = "votes per city"},
-    [FEED_STATE_CANDIDATE] = {.name = "state_candidate",
-                              .flags = VD_PORT_OPTIONAL,
-                              .help = "votes per state and candidate"},
-    [FEED_SOURCES] = VD_PORT_END,
+    [FEED_AGGREGATE] = {.name = "*",
+                        .flags = VD_PORT_OPTIONAL | VD_PORT_FURTHER,
+                        .help = "any other aggregate, shown under this name: records with a key, "
+                                "total_votes or count, and what they count by"},
+    [FEED_AGGREGATE + 1] = VD_PORT_END,
 };
 
 static int64_t loop_ms(const struct dashboard *dashboard)
@@ -101,7 +96,7 @@ static enum wire_source find_source(void *arg)
     const struct dashboard *dashboard = arg;
     const struct picture_about *about = &dashboard->picture.about;
 
-    for (size_t i = 0; i < FEED_SOURCES; i++) {
+    for (size_t i = 0; i < dashboard->watch_count; i++) {
         const struct vd_table *table = dashboard->watches[i].table;
 
         if (table != NULL && !vd_table_is_current(table)) {
@@ -130,16 +125,17 @@ static void on_record(void *arg, const struct vd_record *record)
     struct vd_err err = {0};
 
     vd_metric_add(dashboard->records, 1);
-    if (feed_take(&dashboard->picture, watch->source, record, news_ms(watch, record), &err) !=
-        VD_OK) {
+    if (feed_take(&watch->feed, record, news_ms(watch, record), &err) != VD_OK) {
         vd_metric_add(dashboard->invalid, 1);
         vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
-                 dashboard_tables[watch->source].name, err.msg);
+                 vd_stage_table_name(dashboard->stage, (size_t)(watch - dashboard->watches)),
+                 err.msg);
     }
 }
 
 /* For those who connect from now on. Those who are connected know it already: the title and the
- * columns are fixed for the process's life, and rows and their names come with every delta. */
+ * tables are fixed for the process's life; their texts, and rows and their names, come with every
+ * delta. */
 static void send_hello(struct dashboard *dashboard)
 {
     VD_AUTO(buf) struct vd_buf hello = {0};
@@ -274,6 +270,40 @@ static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
     return dashboard->socket != NULL ? VD_OK : err->status;
 }
 
+/* Follow every table that the topology maps. Names and totals of candidates are one table. */
+static enum vd_status follow(struct dashboard *dashboard, struct vd_err *err)
+{
+    static const size_t tables[] = {
+        [FEED_NAMES] = PICTURE_CANDIDATE,
+        [FEED_CANDIDATE] = PICTURE_CANDIDATE,
+        [FEED_STATE] = PICTURE_STATE,
+    };
+    struct vd_stage *stage = dashboard->stage;
+
+    dashboard->watch_count = vd_stage_table_count(stage);
+    dashboard->watches = vd_alloc_array(dashboard->watch_count, sizeof(*dashboard->watches));
+    for (size_t i = 0; i < dashboard->watch_count; i++) {
+        struct watch *watch = &dashboard->watches[i];
+
+        *watch = (struct watch){
+            .dashboard = dashboard,
+            .table = vd_stage_table(stage, i),
+            .feed = {.picture = &dashboard->picture,
+                     .source = i < FEED_AGGREGATE ? (enum feed_source)i : FEED_AGGREGATE},
+        };
+        if (i < FEED_AGGREGATE) {
+            watch->feed.table = tables[i];
+        } else if (picture_add_table(&dashboard->picture, vd_stage_table_name(stage, i),
+                                     &watch->feed.table, err) != VD_OK) {
+            return err->status;
+        }
+        if (watch->table != NULL) {
+            vd_table_watch(watch->table, on_record, watch);
+        }
+    }
+    return VD_OK;
+}
+
 static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struct vd_err *err)
 {
     struct dashboard *dashboard = state;
@@ -287,16 +317,8 @@ static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struc
         .source = find_source,
         .arg = dashboard,
     };
-    if (serve(dashboard, err) != VD_OK) {
+    if (serve(dashboard, err) != VD_OK || follow(dashboard, err) != VD_OK) {
         return err->status;
-    }
-    for (enum feed_source source = 0; source < FEED_SOURCES; source++) {
-        struct watch *watch = &dashboard->watches[source];
-
-        *watch = (struct watch){dashboard, source, vd_stage_table(stage, source)};
-        if (watch->table != NULL) {
-            vd_table_watch(watch->table, on_record, watch);
-        }
     }
     dashboard->counts = counts_new(stage, &dashboard->picture, dashboard->count_ms);
     dashboard->tick = vd_timer_new(vd_stage_loop(stage), on_tick, dashboard);
@@ -313,6 +335,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
     vd_timer_close(dashboard->tick);
     counts_free(vd_take(dashboard->counts));
     picture_fini(&dashboard->picture);
+    free(dashboard->watches);
 }
 
 static const struct vd_stage_desc dashboard_desc = {

@@ -10,23 +10,9 @@
 
 VD_AUTO_KIND(cjson, cJSON *, cJSON_Delete)
 
-struct feed_form {
-    enum picture_table table;
-    const char *group; /* member that names the row */
-    const char *total; /* member that holds the absolute total */
-};
+#define SEQUENCE "sequence"
 
-static const struct feed_form forms[FEED_SOURCES] = {
-    [FEED_CANDIDATES] = {PICTURE_CANDIDATE, "candidate_id", NULL},
-    [FEED_CANDIDATE] = {PICTURE_CANDIDATE, "candidate_id", "total_votes"},
-    [FEED_STATE] = {PICTURE_STATE, "state", "count"},
-    [FEED_AGE] = {PICTURE_AGE, "registered_age", "total_votes"},
-    [FEED_AGE_GROUP] = {PICTURE_AGE_GROUP, "age_group", "total_votes"},
-    [FEED_GENDER] = {PICTURE_GENDER, "gender", "total_votes"},
-    [FEED_PARTY] = {PICTURE_PARTY, "party_affiliation", "total_votes"},
-    [FEED_CITY] = {PICTURE_CITY, "city", "total_votes"},
-    [FEED_STATE_CANDIDATE] = {PICTURE_STATE_CANDIDATE, "state", "total_votes"},
-};
+static const char *const totals[] = {"total_votes", "count"};
 
 /* A whole number from 0 to 2^53 - 1: those are exact in a double. */
 static enum vd_status get_count(const cJSON *json, const char *member, int64_t *count,
@@ -43,58 +29,6 @@ static enum vd_status get_count(const cJSON *json, const char *member, int64_t *
     return VD_OK;
 }
 
-/* The group as text, appended to 'key'. */
-static enum vd_status get_group(const cJSON *json, const char *member, struct vd_buf *key,
-                                struct vd_err *err)
-{
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, member);
-    int64_t number = 0;
-
-    if (item == NULL || cJSON_IsNull(item)) {
-        vd_buf_add_text(key, FEED_UNKNOWN);
-        return VD_OK;
-    }
-    if (cJSON_IsString(item)) {
-        vd_buf_add_text(key, item->valuestring[0] != '\0' ? item->valuestring : FEED_UNKNOWN);
-        return VD_OK;
-    }
-    if (get_count(json, member, &number, err) != VD_OK) {
-        return vd_fail(err, VD_INVALID, "field \"%s\": expected a string or a whole number",
-                       member);
-    }
-    vd_buf_add_int(key, number);
-    return VD_OK;
-}
-
-static void take_text(struct picture *picture, enum picture_table table, uint32_t row, size_t text,
-                      const cJSON *json)
-{
-    const char *member = picture_shapes[table].texts[text];
-    const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, member);
-
-    if (cJSON_IsString(item)) {
-        picture_set_text(picture, table, row, text, item->valuestring);
-    }
-}
-
-static void take_texts(struct picture *picture, enum picture_table table, uint32_t row,
-                       const cJSON *json)
-{
-    if (table == PICTURE_CANDIDATE) {
-        take_text(picture, table, row, TEXT_NAME, json);
-        take_text(picture, table, row, TEXT_PARTY, json);
-        take_text(picture, table, row, TEXT_PHOTO, json);
-    } else if (table == PICTURE_STATE_CANDIDATE) {
-        take_text(picture, table, row, 1, json);
-        take_text(picture, table, row, 2, json);
-    }
-}
-
-static void move_on(int64_t *time_ms, int64_t to_ms)
-{
-    *time_ms = to_ms > *time_ms ? to_ms : *time_ms;
-}
-
 /* One published total. */
 struct total {
     int64_t votes;
@@ -103,48 +37,130 @@ struct total {
     int64_t written_ms; /* by the one who counted */
 };
 
-static void take_total(struct picture *picture, enum picture_table table, uint32_t row,
-                       const struct total *total)
+static bool has(const cJSON *json, const char *member)
 {
-    struct picture_about *about = &picture->about;
+    return cJSON_GetObjectItemCaseSensitive(json, member) != NULL;
+}
+
+static enum vd_status get_total(const cJSON *json, struct total *total, struct vd_err *err)
+{
+    const char *member = has(json, totals[0]) ? totals[0] : totals[1];
+
+    if (!has(json, member)) {
+        return vd_fail(err, VD_INVALID, "expected a field \"%s\" or \"%s\"", totals[0], totals[1]);
+    }
+    if (get_count(json, member, &total->votes, err) != VD_OK) {
+        return err->status;
+    }
+    return has(json, SEQUENCE) ? get_count(json, SEQUENCE, &total->sequence, err) : VD_OK;
+}
+
+static void move_on(int64_t *time_ms, int64_t to_ms)
+{
+    *time_ms = to_ms > *time_ms ? to_ms : *time_ms;
+}
+
+static void take_total(const struct feed *feed, uint32_t row, const struct total *total)
+{
+    struct picture_about *about = &feed->picture->about;
 
     move_on(&about->received_ms, total->news_ms);
-    if (picture_count(picture, table, row, total->votes, total->sequence)) {
+    if (picture_count(feed->picture, feed->table, row, total->votes, total->sequence)) {
         move_on(&about->changed_ms, total->news_ms);
         move_on(&about->as_of_ms,
                 total->written_ms < total->news_ms ? total->written_ms : total->news_ms);
     }
 }
 
-/* The row's key: its group, of a state's candidate "STATE/CANDIDATE". */
-static enum vd_status get_key(const cJSON *json, enum feed_source source, struct vd_buf *key,
-                              struct vd_err *err)
-{
-    const cJSON *id = cJSON_GetObjectItemCaseSensitive(json, "candidate_id");
-    bool has_id = cJSON_IsString(id) && id->valuestring[0] != '\0';
+/* What tells the row: "" is a key too, that of a group that is not known. */
+struct key {
+    const char *text;
+    size_t len;
+};
 
-    if (forms[source].table == PICTURE_CANDIDATE && !has_id) {
-        return vd_fail(err, VD_INVALID, "field \"candidate_id\": expected a string");
+static enum vd_status get_key(const struct feed *feed, const cJSON *json,
+                              const struct vd_record *record, struct key *key, struct vd_err *err)
+{
+    const char *member = feed->picture->tables[feed->table].texts[0];
+    const cJSON *item = NULL;
+
+    if (feed->source >= FEED_AGGREGATE) {
+        *key = (struct key){record->key, record->key_len};
+        return VD_OK;
     }
-    if (get_group(json, forms[source].group, key, err) != VD_OK) {
-        return err->status;
+    item = cJSON_GetObjectItemCaseSensitive(json, member);
+    key->text = cJSON_IsString(item) ? item->valuestring : "";
+    if (feed->source == FEED_STATE && *key->text == '\0' &&
+        (item == NULL || cJSON_IsNull(item) || cJSON_IsString(item))) {
+        key->text = FEED_UNKNOWN;
     }
-    if (source == FEED_STATE_CANDIDATE) {
-        if (!has_id) {
-            return vd_fail(err, VD_INVALID, "field \"candidate_id\": expected a string");
-        }
-        vd_buf_add_char(key, '/');
-        vd_buf_add_text(key, id->valuestring);
+    if (*key->text == '\0') {
+        return vd_fail(err, VD_INVALID, "field \"%s\": expected a string", member);
     }
+    key->len = strlen(key->text);
     return VD_OK;
 }
 
-enum vd_status feed_take(struct picture *picture, enum feed_source source,
-                         const struct vd_record *record, int64_t news_ms, struct vd_err *err)
+/* A member of an aggregate's record: text, whole number, or null. */
+static void take_member(const struct feed *feed, uint32_t row, const cJSON *item)
 {
-    const struct feed_form *form = &forms[source];
-    VD_AUTO(buf) struct vd_buf key = {0};
+    bool is_whole = cJSON_IsNumber(item) && floor(item->valuedouble) == item->valuedouble &&
+                    fabs(item->valuedouble) <= (double)PICTURE_INT_MAX;
+    VD_AUTO(buf) struct vd_buf digits = {0};
+    const char *value = NULL;
+    size_t text = 0;
+
+    if (strcmp(item->string, totals[0]) == 0 || strcmp(item->string, totals[1]) == 0 ||
+        strcmp(item->string, SEQUENCE) == 0) {
+        return;
+    }
+    if (is_whole) {
+        vd_buf_add_int(&digits, (int64_t)item->valuedouble);
+        value = vd_buf_text(&digits);
+    } else if (cJSON_IsString(item)) {
+        value = item->valuestring;
+    } else if (!cJSON_IsNull(item)) {
+        return;
+    }
+    text = picture_text(feed->picture, feed->table, item->string);
+    if (text != PICTURE_NONE) {
+        picture_set_text(feed->picture, feed->table, row, text, value);
+    }
+}
+
+/* The texts of a candidate or a state; one that is missing leaves what was said before. */
+static void take_known(const struct feed *feed, uint32_t row, const cJSON *json)
+{
+    const struct picture_table *table = &feed->picture->tables[feed->table];
+
+    for (size_t text = 1; text < table->text_count; text++) {
+        const cJSON *item = cJSON_GetObjectItemCaseSensitive(json, table->texts[text]);
+
+        if (cJSON_IsString(item)) {
+            picture_set_text(feed->picture, feed->table, row, text, item->valuestring);
+        }
+    }
+}
+
+static void take_texts(const struct feed *feed, uint32_t row, const cJSON *json)
+{
+    const cJSON *item = NULL;
+
+    if (feed->source < FEED_AGGREGATE) {
+        take_known(feed, row, json);
+        return;
+    }
+    cJSON_ArrayForEach(item, json)
+    {
+        take_member(feed, row, item);
+    }
+}
+
+enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t news_ms,
+                         struct vd_err *err)
+{
     VD_AUTO(cjson) cJSON *json = NULL;
+    struct key key = {0};
     struct total total = {
         .sequence = PICTURE_NO_SEQUENCE, .news_ms = news_ms, .written_ms = record->timestamp_ms};
     uint32_t row = PICTURE_NONE;
@@ -156,23 +172,17 @@ enum vd_status feed_take(struct picture *picture, enum feed_source source,
     if (!cJSON_IsObject(json)) {
         return vd_fail(err, VD_INVALID, "expected a JSON object");
     }
-    if (get_key(json, source, &key, err) != VD_OK) {
+    if (get_key(feed, json, record, &key, err) != VD_OK ||
+        (feed->source != FEED_NAMES && get_total(json, &total, err) != VD_OK)) {
         return err->status;
     }
-    if (form->total != NULL && get_count(json, form->total, &total.votes, err) != VD_OK) {
-        return err->status;
-    }
-    if (form->total != NULL && cJSON_HasObjectItem(json, "sequence") &&
-        get_count(json, "sequence", &total.sequence, err) != VD_OK) {
-        return err->status;
-    }
-    row = picture_row(picture, form->table, key.data, key.len);
+    row = picture_row(feed->picture, feed->table, key.text, key.len);
     if (row == PICTURE_NONE) {
         return VD_OK; /* counted by the picture */
     }
-    take_texts(picture, form->table, row, json);
-    if (form->total != NULL) {
-        take_total(picture, form->table, row, &total);
+    take_texts(feed, row, json);
+    if (feed->source != FEED_NAMES) {
+        take_total(feed, row, &total);
     }
     return VD_OK;
 }

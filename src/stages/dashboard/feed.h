@@ -1,5 +1,11 @@
 /* From the records of the published topics into the picture: absolute totals, the highest sequence
- * of a key wins; records of other programs (no sequence, no key) count by the largest total. */
+ * of a row wins; totals of other programs (no sequence) count by the largest.
+ *
+ * A record is a JSON object with its total as "total_votes" or "count", perhaps a "sequence", and
+ * what was counted by, in members of any other name: texts, whole numbers, or null (or missing) for
+ * a group that is not known. Candidates and states are told by their member, since the database and
+ * the topic of candidates speak of them too; the rows of any other aggregate by the record's key.
+ */
 #ifndef VD_DASHBOARD_FEED_H
 #define VD_DASHBOARD_FEED_H
 
@@ -9,26 +15,26 @@
 
 /* The tables that the stage follows, in the order of its descriptor's table ports. */
 enum feed_source {
-    FEED_CANDIDATES, /* candidates_topic: names, no totals */
+    FEED_NAMES, /* candidates_topic: names, no totals */
     FEED_CANDIDATE,
     FEED_STATE,
-    FEED_AGE,
-    FEED_AGE_GROUP,
-    FEED_GENDER,
-    FEED_PARTY,
-    FEED_CITY,
-    FEED_STATE_CANDIDATE,
-    FEED_SOURCES,
+    FEED_AGGREGATE, /* and all that follow */
 };
 
-/* The group of a record whose field is null or missing (Spark leaves such a member out). */
+/* One of them on its way into the picture. */
+struct feed {
+    struct picture *picture;
+    enum feed_source source;
+    size_t table; /* of the picture */
+};
+
+/* The state of a record that names none. */
 #define FEED_UNKNOWN "unknown"
 
 /* Take one record into the picture. 'news_ms' is when it was news: the wall clock's time, or for
  * what is read back after a start the time it was written. A tombstone is ignored: totals are never
  * deleted. Fails: VD_INVALID if the record is not of the topic's form; nothing changed. */
-enum vd_status feed_take(struct picture *picture, enum feed_source source,
-                         const struct vd_record *record, int64_t news_ms,
+enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t news_ms,
                          struct vd_err *err) VD_MUST_CHECK;
 
 #endif

@@ -2,53 +2,106 @@
 #include "picture.h"
 
 #include <assert.h>
+#include <ctype.h>
 #include <string.h>
 
 #include "alloc.h"
 
-const struct picture_shape picture_shapes[PICTURE_TABLES] = {
-    [PICTURE_TOTALS] = {.name = "totals",
-                        .texts = {"id"},
-                        .columns = {"voters", "candidates", "stored", "counted"}},
-    [PICTURE_CANDIDATE] = {.name = "candidate",
-                           .texts = {"candidate_id", "candidate_name", "party_affiliation",
-                                     "photo_url"},
-                           .columns = {"votes"}},
-    [PICTURE_STATE] = {.name = "state", .texts = {"state"}, .columns = {"votes", "registered"}},
-    [PICTURE_STATE_CANDIDATE] = {.name = "state_candidate",
-                                 .texts = {"id", "state", "candidate_id"},
-                                 .columns = {"votes"}},
-    [PICTURE_AGE] = {.name = "age", .texts = {"age"}, .columns = {"votes"}},
-    [PICTURE_AGE_GROUP] = {.name = "age_group", .texts = {"age_group"}, .columns = {"votes"}},
-    [PICTURE_GENDER] = {.name = "gender", .texts = {"gender"}, .columns = {"votes"}},
-    [PICTURE_PARTY] = {.name = "party", .texts = {"party_affiliation"}, .columns = {"votes"}},
-    [PICTURE_CITY] = {.name = "city", .texts = {"city"}, .columns = {"votes"}},
-};
-
 #define TOTALS_KEY "all"
 
-size_t picture_text_count(enum picture_table table)
-{
-    size_t n = 0;
+static const char *const votes_only[] = {"votes"};
 
-    while (picture_shapes[table].texts[n] != NULL) {
-        n++;
+static const struct shape {
+    const char *name;
+    const char *texts[PICTURE_TEXTS_MAX];
+    size_t text_count;
+    const char *const *columns;
+    size_t column_count;
+} known[PICTURE_AGGREGATES] = {
+    [PICTURE_TOTALS] = {"totals",
+                        {"id"},
+                        1,
+                        (const char *const[]){"voters", "candidates", "stored", "counted"},
+                        4},
+    [PICTURE_CANDIDATE] = {"candidate",
+                           {"candidate_id", "candidate_name", "party_affiliation", "photo_url"},
+                           4,
+                           votes_only,
+                           1},
+    [PICTURE_STATE] = {"state", {"state"}, 1, (const char *const[]){"votes", "registered"}, 2},
+};
+
+/* "age_group" as "Age group". */
+static char *make_title(const char *name)
+{
+    char *title = vd_strdup(name);
+
+    for (char *at = title; *at != '\0'; at++) {
+        *at = *at == '_' || *at == '-' ? ' ' : *at;
     }
-    return n;
+    title[0] = (char)toupper((unsigned char)title[0]);
+    return title;
 }
 
-size_t picture_column_count(enum picture_table table)
+static void add_table(struct picture *picture, const char *name, const char *const *columns,
+                      size_t column_count)
 {
-    size_t n = 0;
+    struct picture_table *table = &picture->tables[picture->table_count++];
 
-    while (picture_shapes[table].columns[n] != NULL) {
-        n++;
-    }
-    return n;
+    assert(column_count <= PICTURE_COLUMNS_MAX);
+    table->name = vd_strdup(name);
+    table->title = make_title(name);
+    table->columns = columns;
+    table->column_count = column_count;
 }
 
-uint32_t picture_find(const struct picture *picture, enum picture_table table, const char *key,
-                      size_t len)
+size_t picture_find_table(const struct picture *picture, const char *name)
+{
+    for (size_t i = 0; i < picture->table_count; i++) {
+        if (strcmp(picture->tables[i].name, name) == 0) {
+            return i;
+        }
+    }
+    return PICTURE_NONE;
+}
+
+enum vd_status picture_add_table(struct picture *picture, const char *name, size_t *table,
+                                 struct vd_err *err)
+{
+    if (picture_find_table(picture, name) != PICTURE_NONE) {
+        return vd_fail(err, VD_INVALID,
+                       "table \"%s\": the dashboard has one of that name; take another", name);
+    }
+    if (picture->table_count == PICTURE_TABLES_MAX) {
+        return vd_fail(err, VD_INVALID, "table \"%s\": at most %d tables are shown; remove one",
+                       name, PICTURE_TABLES_MAX);
+    }
+    *table = picture->table_count;
+    add_table(picture, name, votes_only, 1);
+    picture->is_dirty = true;
+    return VD_OK;
+}
+
+size_t picture_text(struct picture *picture, size_t table, const char *name)
+{
+    struct picture_table *target = &picture->tables[table];
+
+    for (size_t i = 0; i < target->text_count; i++) {
+        if (strcmp(target->texts[i], name) == 0) {
+            return i;
+        }
+    }
+    if (table < PICTURE_AGGREGATES || target->text_count == PICTURE_TEXTS_MAX || *name == '\0' ||
+        strlen(name) > PICTURE_NAME_BYTES) {
+        return PICTURE_NONE;
+    }
+    target->texts[target->text_count] = vd_strdup(name);
+    target->is_reshaped = true;
+    picture->is_dirty = true;
+    return target->text_count++;
+}
+
+uint32_t picture_find(const struct picture *picture, size_t table, const char *key, size_t len)
 {
     const void *found = vd_map_find(&picture->tables[table].by_key, key, len);
 
@@ -68,10 +121,9 @@ static size_t kept_bytes(const char *text, size_t len)
     return len;
 }
 
-static uint32_t add_row(struct picture *picture, enum picture_table table, const char *key,
-                        size_t len)
+static uint32_t add_row(struct picture *picture, size_t table, const char *key, size_t len)
 {
-    struct picture_rows *rows = &picture->tables[table];
+    struct picture_table *rows = &picture->tables[table];
     struct picture_row *row = NULL;
 
     if (rows->count >= picture->rows_max) {
@@ -84,7 +136,7 @@ static uint32_t add_row(struct picture *picture, enum picture_table table, const
     }
     row = &rows->rows[rows->count];
     memset(row, 0, sizeof(*row));
-    row->texts[0] = vd_strndup(key, kept_bytes(key, len));
+    row->texts[0] = table < PICTURE_AGGREGATES ? vd_strndup(key, kept_bytes(key, len)) : NULL;
     row->sequence = PICTURE_NO_SEQUENCE;
     row->is_changed = true;
     row->is_renamed = true;
@@ -93,11 +145,12 @@ static uint32_t add_row(struct picture *picture, enum picture_table table, const
     return rows->count++;
 }
 
-uint32_t picture_row(struct picture *picture, enum picture_table table, const char *key, size_t len)
+uint32_t picture_row(struct picture *picture, size_t table, const char *key, size_t len)
 {
+    bool is_text = table < PICTURE_AGGREGATES;
     uint32_t row = PICTURE_NONE;
 
-    if (len == 0 || len > PICTURE_KEY_BYTES || memchr(key, '\0', len) != NULL) {
+    if (len > PICTURE_KEY_BYTES || (is_text && (len == 0 || memchr(key, '\0', len) != NULL))) {
         picture->refused++;
         return PICTURE_NONE;
     }
@@ -112,35 +165,35 @@ uint32_t picture_row(struct picture *picture, enum picture_table table, const ch
     return row;
 }
 
-static struct picture_row *row_at(struct picture *picture, enum picture_table table, uint32_t row)
+static struct picture_row *row_at(struct picture *picture, size_t table, uint32_t row)
 {
     assert(row < picture->tables[table].count);
     return &picture->tables[table].rows[row];
 }
 
-void picture_set_text(struct picture *picture, enum picture_table table, uint32_t row, size_t text,
+void picture_set_text(struct picture *picture, size_t table, uint32_t row, size_t text,
                       const char *value)
 {
-    size_t len = kept_bytes(value, strlen(value));
     struct picture_row *target = row_at(picture, table, row);
+    size_t len = value == NULL ? 0 : kept_bytes(value, strlen(value));
     const char *old = target->texts[text];
 
-    assert(text > 0 && text < PICTURE_TEXTS_MAX);
-    if (old != NULL && strlen(old) == len && memcmp(old, value, len) == 0) {
+    assert(text >= (table < PICTURE_AGGREGATES ? 1 : 0) && text < PICTURE_TEXTS_MAX);
+    if (old == NULL || value == NULL ? old == value
+                                     : strlen(old) == len && memcmp(old, value, len) == 0) {
         return;
     }
     free(target->texts[text]);
-    target->texts[text] = vd_strndup(value, len);
+    target->texts[text] = value == NULL ? NULL : vd_strndup(value, len);
     target->is_renamed = true;
     picture->is_dirty = true;
 }
 
-bool picture_set(struct picture *picture, enum picture_table table, uint32_t row, size_t column,
-                 int64_t value)
+bool picture_set(struct picture *picture, size_t table, uint32_t row, size_t column, int64_t value)
 {
     struct picture_row *target = row_at(picture, table, row);
 
-    assert(column < picture_column_count(table));
+    assert(column < picture->tables[table].column_count);
     assert(value == PICTURE_NULL || (value >= 0 && value <= PICTURE_INT_MAX));
     if (target->pending[column] == value) {
         return false;
@@ -151,7 +204,7 @@ bool picture_set(struct picture *picture, enum picture_table table, uint32_t row
     return true;
 }
 
-bool picture_count(struct picture *picture, enum picture_table table, uint32_t row, int64_t total,
+bool picture_count(struct picture *picture, size_t table, uint32_t row, int64_t total,
                    int64_t sequence)
 {
     struct picture_row *target = row_at(picture, table, row);
@@ -174,7 +227,7 @@ void picture_touch(struct picture *picture)
 
 static void sum_counted(struct picture *picture)
 {
-    const struct picture_rows *candidates = &picture->tables[PICTURE_CANDIDATE];
+    const struct picture_table *candidates = &picture->tables[PICTURE_CANDIDATE];
     int64_t sum = 0;
 
     for (uint32_t i = 0; i < candidates->count; i++) {
@@ -186,11 +239,10 @@ static void sum_counted(struct picture *picture)
                       sum); /* changed or not: settled */
 }
 
-static void settle_table(struct picture *picture, enum picture_table table,
-                         struct picture_frame *frame)
+static void settle_table(struct picture *picture, size_t table, struct picture_frame *frame)
 {
-    struct picture_rows *rows = &picture->tables[table];
-    size_t columns = picture_column_count(table);
+    struct picture_table *rows = &picture->tables[table];
+    size_t columns = rows->column_count;
     int64_t *values = vd_realloc(frame->values[table],
                                  (rows->count > 0 ? rows->count : 1) * columns * sizeof(values[0]));
 
@@ -207,9 +259,14 @@ static void settle_table(struct picture *picture, enum picture_table table,
             row->is_renamed = false;
         }
     }
+    if (rows->is_reshaped) {
+        rows->shape_seq = picture->texts_seq = frame->seq;
+        rows->is_reshaped = false;
+    }
     rows->settled = rows->count;
     frame->values[table] = values;
     frame->counts[table] = rows->count;
+    frame->columns[table] = (uint8_t)columns;
 }
 
 bool picture_settle(struct picture *picture)
@@ -224,7 +281,7 @@ bool picture_settle(struct picture *picture)
     frame = &picture->frames[picture->seq % PICTURE_KEPT];
     frame->seq = picture->seq;
     frame->about = picture->about;
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
+    for (size_t table = 0; table < picture->table_count; table++) {
         settle_table(picture, table, frame);
     }
     picture->is_dirty = false;
@@ -239,6 +296,15 @@ void picture_init(struct picture *picture, const char *epoch, uint32_t rows_max)
     assert(rows_max > 0 && strlen(epoch) < sizeof(picture->epoch));
     memcpy(picture->epoch, epoch, strlen(epoch) + 1);
     picture->rows_max = rows_max;
+    for (size_t i = 0; i < PICTURE_AGGREGATES; i++) {
+        const struct shape *shape = &known[i];
+
+        add_table(picture, shape->name, shape->columns, shape->column_count);
+        for (size_t text = 0; text < shape->text_count; text++) {
+            picture->tables[i].texts[text] = vd_strdup(shape->texts[text]);
+        }
+        picture->tables[i].text_count = shape->text_count;
+    }
     row = picture_row(picture, PICTURE_TOTALS, TOTALS_KEY, strlen(TOTALS_KEY));
     for (size_t column = TOTALS_VOTERS; column <= TOTALS_STORED; column++) {
         (void)picture_set(picture, PICTURE_TOTALS, row, column, PICTURE_NULL); /* a fresh row */
@@ -248,9 +314,14 @@ void picture_init(struct picture *picture, const char *epoch, uint32_t rows_max)
 
 void picture_fini(struct picture *picture)
 {
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
-        struct picture_rows *rows = &picture->tables[table];
+    for (size_t table = 0; table < picture->table_count; table++) {
+        struct picture_table *rows = &picture->tables[table];
 
+        free(rows->name);
+        free(rows->title);
+        for (size_t text = 0; text < rows->text_count; text++) {
+            free(rows->texts[text]);
+        }
         for (uint32_t i = 0; i < rows->count; i++) {
             for (size_t text = 0; text < PICTURE_TEXTS_MAX; text++) {
                 free(rows->rows[i].texts[text]);
@@ -277,9 +348,8 @@ const struct picture_frame *picture_frame_last(const struct picture *picture)
     return picture_frame_at(picture, picture->seq);
 }
 
-int64_t picture_value(const struct picture_frame *frame, enum picture_table table, uint32_t row,
-                      size_t column)
+int64_t picture_value(const struct picture_frame *frame, size_t table, uint32_t row, size_t column)
 {
     assert(row < frame->counts[table]);
-    return frame->values[table][row * picture_column_count(table) + column];
+    return frame->values[table][row * frame->columns[table] + column];
 }

@@ -13,17 +13,14 @@
 #include "err.h"
 #include "map.h"
 
-enum picture_table {
+/* The tables that are known by number, since more than one source fills them; the first text of
+ * their rows is the key. Behind them come the aggregates that the topology publishes: one column,
+ * COLUMN_VOTES, and texts whose names their records tell. */
+enum {
     PICTURE_TOTALS, /* one row, "all" */
     PICTURE_CANDIDATE,
     PICTURE_STATE,
-    PICTURE_STATE_CANDIDATE,
-    PICTURE_AGE,
-    PICTURE_AGE_GROUP,
-    PICTURE_GENDER,
-    PICTURE_PARTY,
-    PICTURE_CITY,
-    PICTURE_TABLES,
+    PICTURE_AGGREGATES,
 };
 
 /* Columns of PICTURE_TOTALS. */
@@ -48,26 +45,18 @@ enum {
     TEXT_PHOTO,
 };
 
+#define PICTURE_TABLES_MAX 32
 #define PICTURE_COLUMNS_MAX 4
 #define PICTURE_TEXTS_MAX 4
 #define PICTURE_KEPT 16        /* pictures that can still be asked for by their number */
 #define PICTURE_TEXT_BYTES 255 /* of one text; what is longer is cut */
+#define PICTURE_NAME_BYTES 64  /* of a text's name */
 #define PICTURE_KEY_BYTES 2100 /* of a row's key: two names of 255 characters and a bar */
 #define PICTURE_INT_MAX ((1LL << 53) - 1)
 #define PICTURE_NULL INT64_MIN   /* a value that is not known; null on the wire */
 #define PICTURE_NO_SEQUENCE (-1) /* of a total that another program wrote */
-#define PICTURE_NONE UINT32_MAX  /* no row */
+#define PICTURE_NONE UINT32_MAX  /* no row, text or table */
 #define PICTURE_EPOCH_BYTES 17
-
-struct picture_shape {
-    const char *name;
-    const char *texts[PICTURE_TEXTS_MAX + 1]; /* the first is the row's key; NULL ends the list */
-    const char *columns[PICTURE_COLUMNS_MAX + 1]; /* NULL ends the list */
-};
-extern const struct picture_shape picture_shapes[PICTURE_TABLES];
-
-size_t picture_text_count(enum picture_table table);
-size_t picture_column_count(enum picture_table table);
 
 enum picture_database {
     PICTURE_DATABASE_ABSENT,  /* never counted */
@@ -94,7 +83,15 @@ struct picture_row {
     bool is_renamed;      /* so do the texts */
 };
 
-struct picture_rows {
+struct picture_table {
+    char *name;                     /* owned; "age_group" */
+    char *title;                    /* owned; "Age group" */
+    char *texts[PICTURE_TEXTS_MAX]; /* owned; their names */
+    size_t text_count;
+    const char *const *columns; /* their names */
+    size_t column_count;
+    uint64_t shape_seq; /* the picture in which a text was first met; 0: the start */
+    bool is_reshaped;   /* one was met since the last picture */
     struct picture_row *rows;
     uint32_t count;
     uint32_t settled; /* rows of the newest picture */
@@ -106,19 +103,21 @@ struct picture_rows {
 struct picture_frame {
     uint64_t seq;
     struct picture_about about;
-    uint32_t counts[PICTURE_TABLES]; /* rows */
-    int64_t *values[PICTURE_TABLES]; /* owned; row by row, column by column */
+    uint32_t counts[PICTURE_TABLES_MAX]; /* rows */
+    uint8_t columns[PICTURE_TABLES_MAX];
+    int64_t *values[PICTURE_TABLES_MAX]; /* owned; row by row, column by column */
 };
 
 struct picture {
     char epoch[PICTURE_EPOCH_BYTES];
     uint64_t seq;       /* of the newest picture; 0: none yet */
-    uint64_t texts_seq; /* the picture in which a row was last added or renamed */
+    uint64_t texts_seq; /* the picture in which a row or a text was last added or renamed */
     uint32_t rows_max;
     uint64_t refused;           /* records of rows beyond rows_max, or of keys that are too long */
     struct picture_about about; /* of the next picture */
     bool is_dirty;
-    struct picture_rows tables[PICTURE_TABLES];
+    struct picture_table tables[PICTURE_TABLES_MAX];
+    size_t table_count;
     struct picture_frame frames[PICTURE_KEPT]; /* a ring by seq */
 };
 
@@ -127,26 +126,36 @@ struct picture {
 void picture_init(struct picture *picture, const char *epoch, uint32_t rows_max);
 void picture_fini(struct picture *picture);
 
-/* The row of 'key', added if it is new; PICTURE_NONE if the table is full, or the key empty or
- * longer than PICTURE_KEY_BYTES. */
-uint32_t picture_row(struct picture *picture, enum picture_table table, const char *key,
-                     size_t len);
+/* Add an empty aggregate; its title follows from its name.
+ * Fails: VD_INVALID if the name is taken, or there are PICTURE_TABLES_MAX tables. */
+enum vd_status picture_add_table(struct picture *picture, const char *name, size_t *table,
+                                 struct vd_err *err) VD_MUST_CHECK;
+
+/* The table named so, or PICTURE_NONE. */
+size_t picture_find_table(const struct picture *picture, const char *name);
+
+/* The text of an aggregate's rows that is named so, added if it is new; PICTURE_NONE if there are
+ * PICTURE_TEXTS_MAX, or the name is empty or longer than PICTURE_NAME_BYTES. */
+size_t picture_text(struct picture *picture, size_t table, const char *name);
+
+/* The row of 'key', added if it is new; PICTURE_NONE if the table is full, or the key longer than
+ * PICTURE_KEY_BYTES, or empty where it is the row's first text too. */
+uint32_t picture_row(struct picture *picture, size_t table, const char *key, size_t len);
 
 /* The row of 'key', or PICTURE_NONE. */
-uint32_t picture_find(const struct picture *picture, enum picture_table table, const char *key,
-                      size_t len);
+uint32_t picture_find(const struct picture *picture, size_t table, const char *key, size_t len);
 
-/* Set text number 'text' of a row; invalid UTF-8 is mended on the wire, not here. */
-void picture_set_text(struct picture *picture, enum picture_table table, uint32_t row, size_t text,
+/* Set text number 'text' of a row, which is not its key; NULL if it is not known. Invalid UTF-8 is
+ * mended on the wire, not here. */
+void picture_set_text(struct picture *picture, size_t table, uint32_t row, size_t text,
                       const char *value);
 
 /* Set one value; PICTURE_NULL if it is not known. True if it changed. */
-bool picture_set(struct picture *picture, enum picture_table table, uint32_t row, size_t column,
-                 int64_t value);
+bool picture_set(struct picture *picture, size_t table, uint32_t row, size_t column, int64_t value);
 
 /* Take in an absolute total: with a sequence unless that is lower than one seen; without one
  * (another program's) if it is larger than what is there. True if the value changed. */
-bool picture_count(struct picture *picture, enum picture_table table, uint32_t row, int64_t total,
+bool picture_count(struct picture *picture, size_t table, uint32_t row, int64_t total,
                    int64_t sequence);
 
 /* Note that something in 'about' changed that readers should see. */
@@ -160,7 +169,6 @@ const struct picture_frame *picture_frame_at(const struct picture *picture, uint
 const struct picture_frame *picture_frame_last(const struct picture *picture);
 
 /* One value of a settled picture. */
-int64_t picture_value(const struct picture_frame *frame, enum picture_table table, uint32_t row,
-                      size_t column);
+int64_t picture_value(const struct picture_frame *frame, size_t table, uint32_t row, size_t column);
 
 #endif

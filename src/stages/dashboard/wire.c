@@ -48,10 +48,10 @@ static void add_value(struct vd_buf *out, int64_t value)
 }
 
 /* [row, "text", ...]; a text that is not known is null. */
-static void add_row_texts(struct vd_buf *out, const struct picture *picture,
-                          enum picture_table table, uint32_t row)
+static void add_row_texts(struct vd_buf *out, const struct picture *picture, size_t table,
+                          uint32_t row)
 {
-    size_t count = picture_text_count(table);
+    size_t count = picture->tables[table].text_count;
     char *const *texts = picture->tables[table].rows[row].texts;
 
     vd_buf_add_char(out, '[');
@@ -68,14 +68,12 @@ static void add_row_texts(struct vd_buf *out, const struct picture *picture,
 }
 
 /* [row, n, ...] */
-static void add_row_values(struct vd_buf *out, const struct picture_frame *frame,
-                           enum picture_table table, uint32_t row)
+static void add_row_values(struct vd_buf *out, const struct picture_frame *frame, size_t table,
+                           uint32_t row)
 {
-    size_t count = picture_column_count(table);
-
     vd_buf_add_char(out, '[');
     vd_buf_add_int(out, row);
-    for (size_t i = 0; i < count; i++) {
+    for (size_t i = 0; i < frame->columns[table]; i++) {
         vd_buf_add_char(out, ',');
         add_value(out, picture_value(frame, table, row, i));
     }
@@ -103,7 +101,7 @@ static void add_tables(struct vd_buf *out, const struct picture *picture,
     bool is_first_table = true;
 
     vd_buf_add_char(out, '{');
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
+    for (size_t table = 0; table < picture->table_count; table++) {
         bool is_first_row = true;
 
         for (uint32_t row = 0; row < frame->counts[table]; row++) {
@@ -112,7 +110,7 @@ static void add_tables(struct vd_buf *out, const struct picture *picture,
             }
             if (is_first_row) {
                 vd_buf_printf(out, "%s\"%s\":[", is_first_table ? "" : ",",
-                              picture_shapes[table].name);
+                              picture->tables[table].name);
             } else {
                 vd_buf_add_char(out, ',');
             }
@@ -149,13 +147,50 @@ static void begin_frame(struct vd_buf *out, const char *type, const struct pictu
                   type, picture->epoch, seq, now_ms);
 }
 
-static void add_names(struct vd_buf *out, const char *const *names)
+/* ["name", ...] */
+static void add_names(struct vd_buf *out, const char *const *names, size_t count)
 {
     vd_buf_add_char(out, '[');
-    for (size_t i = 0; names[i] != NULL; i++) {
-        vd_buf_printf(out, "%s\"%s\"", i == 0 ? "" : ",", names[i]);
+    for (size_t i = 0; i < count; i++) {
+        if (i > 0) {
+            vd_buf_add_char(out, ',');
+        }
+        add_text(out, names[i]);
     }
     vd_buf_add_char(out, ']');
+}
+
+static void add_shape(struct vd_buf *out, const struct picture_table *table)
+{
+    vd_buf_printf(out, "\"%s\":{\"title\":", table->name);
+    add_text(out, table->title);
+    vd_buf_add_text(out, ",\"texts\":");
+    add_names(out, (const char *const *)table->texts, table->text_count);
+    vd_buf_add_text(out, ",\"columns\":");
+    add_names(out, table->columns, table->column_count);
+    vd_buf_add_char(out, '}');
+}
+
+/* ,"tables":{"NAME":{...}, ...} of those whose texts were met in 'range' (NULL: at any time);
+ * nothing if there are none. */
+static void add_shapes(struct vd_buf *out, const struct picture *picture,
+                       const struct row_range *range)
+{
+    bool is_first = true;
+
+    for (size_t i = 0; i < picture->table_count; i++) {
+        const struct picture_table *table = &picture->tables[i];
+
+        if (table->shape_seq > (range == NULL ? 0 : range->since) &&
+            table->shape_seq <= (range == NULL ? picture->seq : range->until)) {
+            vd_buf_add_text(out, is_first ? ",\"tables\":{" : ",");
+            add_shape(out, table);
+            is_first = false;
+        }
+    }
+    if (!is_first) {
+        vd_buf_add_char(out, '}');
+    }
 }
 
 void wire_preload(struct vd_buf *out, const struct picture *picture,
@@ -169,14 +204,14 @@ void wire_preload(struct vd_buf *out, const struct picture *picture,
     add_text(out, election->id);
     add_member(out, "election", election->id);
     add_member(out, "name", election->title);
-    vd_buf_add_text(out, ",\"table\":\"candidate\"}],\"tables\":{");
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
-        vd_buf_printf(out, "%s\"%s\":{\"texts\":", table == 0 ? "" : ",",
-                      picture_shapes[table].name);
-        add_names(out, picture_shapes[table].texts);
-        vd_buf_add_text(out, ",\"columns\":");
-        add_names(out, picture_shapes[table].columns);
-        vd_buf_add_char(out, '}');
+    add_member(out, "table", picture->tables[PICTURE_CANDIDATE].name);
+    add_member(out, "units", picture->tables[PICTURE_STATE].name);
+    vd_buf_add_text(out, "}],\"tables\":{");
+    for (size_t table = 0; table < picture->table_count; table++) {
+        if (table > 0) {
+            vd_buf_add_char(out, ',');
+        }
+        add_shape(out, &picture->tables[table]);
     }
     vd_buf_add_text(out, "},\"rows\":");
     add_tables(out, picture, frame, true, NULL);
@@ -197,6 +232,7 @@ void wire_hello(struct vd_buf *out, const struct picture *picture,
 static void add_body(struct vd_buf *out, const struct picture *picture,
                      const struct picture_frame *frame, const struct row_range *range)
 {
+    add_shapes(out, picture, range);
     vd_buf_add_text(out, ",\"add\":");
     add_tables(out, picture, frame, true, range);
     vd_buf_add_text(out, ",\"rows\":");
@@ -272,11 +308,11 @@ static uint64_t find_until(const struct picture *picture, uint64_t since, size_t
     size_t total = 0;
     size_t count = 0;
 
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
+    for (size_t table = 0; table < picture->table_count; table++) {
         total += picture->tables[table].settled;
     }
     changes = vd_alloc_array(total + 1, sizeof(changes[0]));
-    for (enum picture_table table = 0; table < PICTURE_TABLES; table++) {
+    for (size_t table = 0; table < picture->table_count; table++) {
         for (uint32_t i = 0; i < picture->tables[table].settled; i++) {
             const struct picture_row *row = &picture->tables[table].rows[i];
             uint64_t seq = row->changed_seq > row->texts_seq ? row->changed_seq : row->texts_seq;

@@ -1,5 +1,19 @@
 /* The picture as JSON: the frames of the websocket's subprotocol votingd.v1 and the bodies of the
- * API. Integers and texts only; every function appends one JSON object to 'out'. */
+ * API. Integers and texts only; every function appends one JSON object to 'out'.
+ *
+ * Members of every frame: "type", "epoch", "seq", "now_ms". Beside them:
+ *   hello     protocol, snapshot (the API's path), preload
+ *   snapshot  the picture's times and states, tables, add, rows: all there is
+ *   delta     base, and the same: what changed in that picture
+ *   changes   since, next, is_truncated, and the same: what changed after 'since'
+ *   beat      source
+ * "rows" is {TABLE: [[row, n, ...], ...]} by the table's columns, "add" {TABLE: [[row, "text",
+ * ...], ...]} by its texts, both absolute. The preload is what is said once: elections, contests,
+ * every table with its title and the names of texts and columns, and the texts of all rows. It
+ * says nothing twice: a contest names the table whose rows are its candidates ("table", each with
+ * its party) and that of its reporting units ("units"). An aggregate's texts are known from its
+ * first record on; then the frames that bring it have its shape in "tables", in front of its rows.
+ */
 #ifndef VD_DASHBOARD_WIRE_H
 #define VD_DASHBOARD_WIRE_H
 
