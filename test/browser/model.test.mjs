@@ -118,3 +118,12 @@ test('what was not named yet is shown by its id', () => {
     id: 'c2', name: 'c2', party: '', votes: 3,
   });
 });
+
+test('a copy stays as it was, whatever comes later', () => {
+  const model = begun(5, 10);
+  const copy = model.copy();
+  model.apply(delta(5, 12, { add: { candidate: [[1, 'c2', 'Bob', 'Q', null]] } }));
+  model.forget();
+  assert.deepEqual(copy.candidates().map((one) => one.votes), [10]);
+  assert.equal(copy.seq, 5);
+});

@@ -41,6 +41,32 @@ export function setText(node, text) {
   }
 }
 
+const MARK_MS = 2000;
+const marked = new Map(); // cells that carry the mark, and until when
+let sweeper = null;
+
+function sweep() {
+  const now = performance.now();
+  for (const [cell, until] of marked) {
+    if (until <= now) {
+      cell.classList.remove('is-changed');
+      marked.delete(cell);
+    }
+  }
+  sweeper = marked.size > 0 ? window.setTimeout(sweep, MARK_MS / 4) : null;
+}
+
+// As setText; a cell that said something else before carries a mark for 2 s.
+export function setCell(cell, text) {
+  const isChange = cell.textContent !== '' && cell.textContent !== text;
+  setText(cell, text);
+  if (isChange) {
+    cell.classList.add('is-changed');
+    marked.set(cell, performance.now() + MARK_MS);
+    sweeper ??= window.setTimeout(sweep, MARK_MS);
+  }
+}
+
 // Part of its track that a bar fills, 0 to 1.
 export function setFill(node, part) {
   const width = `${(Math.max(0, Math.min(1, part)) * 100).toFixed(2)}%`;
@@ -52,6 +78,7 @@ export function setFill(node, part) {
 export function setColour(node, colour) {
   node.style.setProperty('--fill', colour.fill);
   node.style.setProperty('--ink', colour.ink);
+  node.style.setProperty('--outline', colour.outline ?? 'transparent');
 }
 
 // Make the children of 'parent' those of 'items', one for each key: 'create(item)' makes what is new,

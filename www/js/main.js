@@ -11,19 +11,20 @@
 // context.settings  its part of the address (address.js); what can be set is read from there at each
 //                   update(), so that the address alone says what is shown
 // context.get       (path) => JSON of /api/v1/PATH; fails with an Error
-// picture           {model, people, palette, standing, rate}: the model; its candidates, their colours,
-//                   who leads; votes a second, or null while it cannot be said. One picture is one seq.
+// picture           {model, people, palette, standing, rate}: the model as it was at the repaint; its
+//                   candidates, their colours, who leads; votes a second, null while it cannot be said
 //
 // To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
 // brings its markup by dom.js:fill, its rules in a style sheet of its own.
 
 import { Settings, viewOf } from './address.js';
+import { Display } from './display.js';
 import { byId, make, translate } from './dom.js';
 import { Feed } from './feed.js';
 import { Model } from './model.js';
 import { Palette } from './palette.js';
 import { standing } from './shares.js';
-import { Interval, Status } from './status.js';
+import { Status } from './status.js';
 import { words } from './words.js';
 
 const VIEWS = [
@@ -33,6 +34,8 @@ const VIEWS = [
 ];
 
 const LIVE_MS = 1000; // at most one repaint in this time
+
+translate(document.body);
 
 const model = new Model();
 const status = new Status();
@@ -48,8 +51,8 @@ const feed = new Feed({
   random: Math.random,
 }, model, () => changed());
 
-const interval = new Interval((ms) => {
-  feed.setInterval(ms);
+const display = new Display(() => {
+  feed.setInterval(display.ms);
   pace();
 });
 
@@ -69,13 +72,19 @@ function paint() {
   }
   const people = model.candidates();
   picture = {
-    model, people, palette: new Palette(people), standing: standing(people), rate: status.rate(),
+    model: model.copy(),
+    people,
+    palette: new Palette(people),
+    standing: standing(people),
+    rate: status.rate(),
   };
   paintedAt = performance.now();
-  status.paint(picture);
+  status.paint(picture, display.ms);
   setTitle();
   shown?.update(picture);
-  status.painted(new Date());
+  if (display.isPaused) {
+    status.pause();
+  }
 }
 
 function askForPaint() {
@@ -87,11 +96,22 @@ function askForPaint() {
   window.requestAnimationFrame(paint);
 }
 
+// Paused, nothing moves but the first picture and what is asked for.
+function isStill() {
+  return display.isPaused && paintedAt > -Infinity;
+}
+
+function watch() {
+  if (!isStill()) {
+    status.watch(feed, model);
+  }
+}
+
 // Something is new: when live, it is painted at once, or when a second has passed.
 function changed() {
-  status.watch(feed, model);
+  watch();
   const isFirst = paintedAt === -Infinity && model.seq > 0;
-  if (timer === null && (interval.ms === 0 || isFirst)) {
+  if (timer === null && !isStill() && (display.ms === 0 || isFirst)) {
     const wait = isFirst ? 0 : Math.max(0, paintedAt + LIVE_MS - performance.now());
     timer = window.setTimeout(askForPaint, wait);
   }
@@ -101,8 +121,15 @@ let pacer = null;
 
 function pace() {
   window.clearInterval(pacer);
-  pacer = interval.ms > 0 ? window.setInterval(askForPaint, interval.ms) : null;
-  if (interval.ms === 0) {
+  window.clearTimeout(timer);
+  timer = null;
+  pacer = null;
+  if (display.isPaused) {
+    status.pause();
+  } else if (display.ms > 0) {
+    pacer = window.setInterval(askForPaint, display.ms);
+    askForPaint();
+  } else {
     changed();
   }
 }
@@ -174,6 +201,8 @@ function follow() {
   }
   setTitle();
   open(entry).catch(() => {
+    shown?.close?.();
+    shown = null;
     wanted = null; // following the link again tries again
     byId('main').replaceChildren(make('p', { class: 'empty', role: 'alert' }, words.viewFailed));
   });
@@ -181,7 +210,6 @@ function follow() {
 
 // ---- begin ----
 
-translate(document.body);
 byId('views').append(...VIEWS.map(({ id }) => make('a', { href: `#/${id}` }, words.views[id])));
 byId('skip').addEventListener('click', (event) => {
   event.preventDefault(); // the address is the view's
@@ -192,13 +220,13 @@ byId('refresh').addEventListener('click', async () => {
   paint();
 });
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && isDue) {
+  if (!document.hidden && isDue && !isStill()) {
     window.requestAnimationFrame(paint);
   }
 });
 window.addEventListener('hashchange', follow);
-window.setInterval(() => status.watch(feed, model), 1000);
+window.setInterval(watch, 1000);
 follow();
-feed.intervalMs = interval.ms;
+feed.intervalMs = display.ms;
 pace();
 feed.start();

@@ -24,6 +24,14 @@ export class Model {
     this.missed = 0; // sequence number that a heartbeat named and no picture brought
   }
 
+  // The same at this moment, whatever frames come later: rows are replaced, never changed.
+  copy() {
+    const held = Object.assign(new Model(), this);
+    held.tables = new Map([...this.tables].map(([name, table]) => [name,
+      { ...table, rows: table.rows.slice() }]));
+    return held;
+  }
+
   // What became of a frame: 'applied', 'ignored' (older than what is held), 'gap' (something in
   // between is missing) or 'restart' (another epoch: begin again with a hello).
   apply(frame) {

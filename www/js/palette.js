@@ -1,14 +1,15 @@
 // Colours and initials of candidates and parties. Okabe and Ito's colours, told apart by most people
-// with a colour weakness; never the only mark: initials stand on every one.
+// with a colour weakness; never the only mark: initials stand on every one. The light ones have an
+// outline, or they would not stand out from white.
 
 const COLOURS = [
   { fill: '#0072b2', ink: '#ffffff' },
   { fill: '#d55e00', ink: '#0b0f14' },
   { fill: '#009e73', ink: '#0b0f14' },
   { fill: '#cc79a7', ink: '#0b0f14' },
-  { fill: '#e69f00', ink: '#0b0f14' },
-  { fill: '#56b4e9', ink: '#0b0f14' },
-  { fill: '#f0e442', ink: '#0b0f14' },
+  { fill: '#e69f00', ink: '#0b0f14', outline: '#8a5f00' },
+  { fill: '#56b4e9', ink: '#0b0f14', outline: '#2a6f97' },
+  { fill: '#f0e442', ink: '#0b0f14', outline: '#756d00' },
 ];
 export const OTHERS = { fill: '#767f8c', ink: '#ffffff' };
 

@@ -3,10 +3,10 @@
 
 import { avatar, drawBars, drawRing, drawStrip, setAvatar } from './charts.js';
 import {
-  byId, fill, keep, make, setColour, setFill, setText,
+  byId, fill, keep, make, setCell, setColour, setFill, setText,
 } from './dom.js';
 import { OTHERS, partyInitials } from './palette.js';
-import { progress } from './shares.js';
+import { progress, turnout } from './shares.js';
 import {
   count, isolate, percent, points, signed, time, words,
 } from './words.js';
@@ -39,23 +39,30 @@ const MARKUP = `
     <p class="figure-note" id="rate"></p>
   </div>
   <div class="card figure">
-    <h2 class="overline" data-word="results.voters"></h2>
-    <p class="figure-number" id="voters">–</p>
-    <p class="figure-note"><span class="database-note" hidden></span></p>
-  </div>
-  <div class="card figure">
     <h2 class="overline" data-word="results.progress"></h2>
     <p class="figure-number" id="progress">–</p>
     <div class="progress" aria-hidden="true"><div class="progress-fill" id="progress-fill"></div></div>
     <details class="figure-note">
       <summary id="progress-note"></summary>
-      <p><span data-word="results.definition"></span> <span id="stored"></span></p>
+      <dl class="definition">
+        <dt data-word="results.counted"></dt><dd id="progress-counted"></dd>
+        <dt data-word="results.expected"></dt><dd id="progress-expected"></dd>
+        <dt data-word="results.registered"></dt><dd id="progress-registered"></dd>
+        <dt data-word="results.turnout"></dt><dd id="progress-turnout"></dd>
+        <dt data-word="results.stored"></dt><dd id="progress-stored"></dd>
+      </dl>
+      <p data-word="results.definition"></p>
     </details>
+  </div>
+  <div class="card figure">
+    <h2 class="overline" data-word="results.voters"></h2>
+    <p class="figure-number" id="voters">–</p>
+    <p class="figure-note"><span data-word="results.onRegister"></span> <span class="database-note" hidden></span></p>
   </div>
   <div class="card figure">
     <h2 class="overline" data-word="results.candidates"></h2>
     <p class="figure-number" id="candidates-total">–</p>
-    <p class="figure-note"><span class="database-note" hidden></span></p>
+    <p class="figure-note"><span id="parties"></span> <span class="database-note" hidden></span></p>
   </div>
 </section>
 
@@ -86,11 +93,11 @@ const MARKUP = `
         <tr>
           <th scope="col" class="number" data-word="results.rank"></th>
           <th scope="col" data-word="results.candidate"></th>
-          <th scope="col" data-word="results.party"></th>
-          <th scope="col" data-word="results.id"></th>
+          <th scope="col" class="party-column" data-word="results.party"></th>
           <th scope="col" class="number" aria-sort="descending" data-word="results.count"></th>
           <th scope="col" class="number" data-word="results.share"></th>
           <th scope="col" class="number" data-word="results.lead"></th>
+          <th scope="col" class="id-column" data-word="results.id"></th>
         </tr>
       </thead>
       <tbody id="candidates-body"></tbody>
@@ -109,11 +116,11 @@ function createRow() {
     make('td', { class: 'number dim' }),
     make('th', { scope: 'row' }, make('span', { class: 'person' }, avatar('avatar avatar-small'),
       make('span', { class: 'person-name' }))),
-    make('td'),
-    make('td', { class: 'dim' }, make('span', { class: 'id' })),
+    make('td', { class: 'party-column' }),
     make('td', { class: 'number strong' }),
     make('td', { class: 'number' }),
-    make('td', { class: 'number dim' }));
+    make('td', { class: 'number dim' }),
+    make('td', { class: 'id-column dim' }, make('span', { class: 'id' })));
 }
 
 function leadText(list, leaders, total) {
@@ -219,21 +226,21 @@ function drawShares({ list, total }, palette) {
 function drawTable({ list, total }, palette) {
   byId('candidates-empty').hidden = list.length > 0;
   keep(byId('candidates-body'), list, (one) => one.id, createRow, (node, one, place) => {
-    const [rank, name, party, id, votes, share, lead] = node.children;
+    const [rank, name, party, votes, share, lead, id] = node.children;
     setColour(node, palette.of(one));
-    setText(rank, count(place + 1));
+    setCell(rank, count(place + 1));
     setAvatar(name.firstChild.firstChild, one.name, palette.of(one));
     setText(name.firstChild.lastChild, one.name);
     setText(party, one.party || words.independent);
     setText(id.firstChild, one.id);
     id.firstChild.title = one.id;
-    setText(votes, count(one.votes));
-    setText(share, percent(total > 0 ? one.share : null));
-    setText(lead, total > 0 ? `${signed(one.gap)} (${gapPoints(one)})` : '–');
+    setCell(votes, count(one.votes));
+    setCell(share, percent(total > 0 ? one.share : null));
+    setCell(lead, total > 0 ? `${signed(one.gap)} (${gapPoints(one)})` : '–');
   });
 }
 
-function drawFigures({ model, rate }) {
+function drawFigures({ model, people, rate }) {
   const totals = model.totals();
   const { about } = model;
   const isComplete = about.status === 'complete';
@@ -247,12 +254,17 @@ function drawFigures({ model, rate }) {
     : about.changed_ms ? words.noChangeSince(time(about.changed_ms)) : '');
   setText(byId('voters'), count(totals.voters));
   setText(byId('candidates-total'), count(totals.candidates));
+  setText(byId('parties'), words.parties(new Set(people.map((one) => one.party)).size));
   setText(byId('progress'), `${isBeyond ? words.beyond : ''}${percent(done)}`);
   setText(byId('progress-note'), totals.voters === null
     ? words.registeredUnknown
     : words.ofRegistered(count(totals.counted), count(totals.voters)));
   setFill(byId('progress-fill'), done === null ? 0 : done / 1000);
-  setText(byId('stored'), words.stored(count(totals.stored)));
+  setText(byId('progress-counted'), count(totals.counted));
+  setText(byId('progress-expected'), count(totals.voters));
+  setText(byId('progress-registered'), count(totals.voters));
+  setText(byId('progress-turnout'), percent(turnout(totals.counted, totals.voters)));
+  setText(byId('progress-stored'), count(totals.stored));
   drawDatabase(about.database);
 }
 

@@ -1,8 +1,8 @@
-// How fresh the numbers are, which times they stand for, and how often the page repaints.
+// How fresh the numbers are, and which times they stand for.
 
 import { byId, setText } from './dom.js';
 import {
-  NONE, age, count, time, timeZone, words,
+  NONE, age, count, isolate, time, timeZone, words,
 } from './words.js';
 
 const RATE_MS = 5000; // votes a second are taken over this long
@@ -12,12 +12,12 @@ export class Status {
   constructor() {
     this.samples = []; // {at, counted} of the last seconds
     this.spokenAt = -Infinity;
-    this.spoken = '';
+    this.spoken = {}; // what was said last, by its matter
     setText(byId('zone'), timeZone());
   }
 
-  // What moves with each repaint.
-  paint({ model, standing }) {
+  // What moves with each repaint. 'nextMs': the wait for the next one, 0 if it comes by itself.
+  paint({ model, standing }, nextMs) {
     const election = model.election();
     const { about } = model;
 
@@ -32,30 +32,35 @@ export class Status {
     setText(byId('received'), time(about.received_ms));
     setText(byId('changed'), time(about.changed_ms));
     setText(byId('point'), model.seq > 0 ? model.point() : NONE);
-    this.#speak(standing);
-  }
-
-  painted(now) {
-    setText(byId('refreshed'), time(now.getTime()));
+    this.standing = standing;
+    const now = Date.now();
+    this.painted = time(now);
+    setText(byId('refreshed'), this.painted);
+    setText(byId('next'), nextMs > 0 ? time(now + nextMs) : words.nextLive);
   }
 
   // Once a second, whether anything came or not: ages, rate and the state of the feed.
   watch(feed, model) {
     const freshness = feed.freshness();
     const silence = feed.silence();
-    const { about } = model;
-    const chip = byId('freshness');
-    const isOld = freshness === 'stale' || freshness === 'disconnected';
+    const isOld = model.seq > 0 && (freshness === 'stale' || freshness === 'disconnected');
 
-    chip.dataset.state = freshness;
-    document.body.classList.toggle('is-old', isOld && model.seq > 0);
-    setText(byId('freshness-name'), feed.isPolling && freshness === 'fresh'
-      ? words.polling
-      : words.freshness[freshness]);
+    this.#show(freshness, feed.isPolling && freshness === 'fresh' ? words.polling : words.freshness[freshness]);
     setText(byId('source'), freshness === 'fresh' || silence === null
-      ? words.source[about.source]
+      ? words.source[model.about.source]
       : words.old(age(silence)));
+    document.body.classList.toggle('is-old', isOld);
+    byId('notice').hidden = !isOld;
+    setText(byId('notice'), isOld ? words.notice[freshness](age(silence ?? 0)) : '');
     this.#sample(model);
+    this.#speak(freshness, model.about.status);
+  }
+
+  // Nothing moves from here on: said once, in place of how fresh the numbers are.
+  pause() {
+    this.#show('paused', words.freshness.paused);
+    setText(byId('source'), words.pausedSince(this.painted ?? time(Date.now())));
+    setText(byId('next'), words.nextPaused);
   }
 
   // Votes a second over the last seconds, or null while it cannot be said.
@@ -65,6 +70,11 @@ export class Status {
     return this.samples.length > 1 && last.at - first.at > 500
       ? Math.round(((last.counted - first.counted) * 1000) / (last.at - first.at))
       : null;
+  }
+
+  #show(state, text) {
+    byId('freshness').dataset.state = state;
+    setText(byId('freshness-name'), text);
   }
 
   #sample(model) {
@@ -78,58 +88,37 @@ export class Status {
     }
   }
 
-  #speak({ leaders }) {
+  // Aloud: who leads, whether the feed is there, that the count is complete; only what is new of it.
+  #speak(freshness, status) {
     const now = performance.now();
-    if (leaders.length === 0 || now - this.spokenAt < SPEAK_MS) {
+    if (this.standing === undefined || now - this.spokenAt < SPEAK_MS) {
       return;
     }
-    const who = leaders.map((one) => one.id).join(' ');
-    if (who === this.spoken) {
-      return;
-    }
-    this.spoken = who;
-    this.spokenAt = now;
-    setText(byId('voice'), leaders.length === 1
-      ? words.say(leaders[0].name, count(leaders[0].votes))
-      : words.sayTie(leaders.map((one) => one.name).join(words.and)));
-  }
-}
-
-// The slider: 0 is live, 1 to 12 are 5 to 60 seconds; remembered where the browser allows it.
-export class Interval {
-  constructor(onChange) {
-    const slider = byId('interval');
-    slider.value = String(remembered());
-    const change = () => {
-      const step = Number(slider.value);
-      const text = step === 0 ? words.refreshLive : words.refreshEvery(step * 5);
-      setText(byId('interval-text'), text);
-      slider.setAttribute('aria-valuetext', text);
-      this.ms = step * 5000;
+    const matters = {
+      status: status === 'complete' ? words.say.complete : '',
+      feed: { stale: words.say.stale, disconnected: words.say.disconnected }[freshness] ?? '',
+      leader: this.standing.leaders.map((one) => one.id).join(' '),
     };
-    change();
-    slider.addEventListener('input', change);
-    slider.addEventListener('change', () => {
-      change();
-      remember(slider.value);
-      onChange(this.ms);
-    });
+    const news = Object.keys(matters).filter((name) => matters[name] !== (this.spoken[name] ?? ''));
+    if (news.length === 0) {
+      return;
+    }
+    const isBack = news.includes('feed') && matters.feed === '';
+    setText(byId('voice'), news.map((name) => (name === 'leader' ? this.#sayLeader() : matters[name]))
+      .concat(isBack ? words.say.back : [])
+      .filter((text) => text !== '').join(' '));
+    this.spoken = matters;
+    this.spokenAt = now;
   }
-}
 
-function remembered() {
-  try {
-    const step = Number(window.localStorage.getItem('interval'));
-    return Number.isInteger(step) && step >= 0 && step <= 12 ? step : 0;
-  } catch {
-    return 0;
-  }
-}
-
-function remember(step) {
-  try {
-    window.localStorage.setItem('interval', step);
-  } catch {
-    // Not allowed here: it is live again next time.
+  #sayLeader() {
+    const { leaders } = this.standing;
+    const names = leaders.map((one) => isolate(one.name)).join(words.and);
+    if (leaders.length === 0) {
+      return '';
+    }
+    return leaders.length === 1
+      ? words.say.leader(names, count(leaders[0].votes))
+      : words.say.tie(names);
   }
 }

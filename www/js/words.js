@@ -5,10 +5,9 @@ export const LANG = document.documentElement.lang || 'en';
 const integer = new Intl.NumberFormat(LANG, { maximumFractionDigits: 0 });
 const tenth = new Intl.NumberFormat(LANG, { minimumFractionDigits: 1, maximumFractionDigits: 1 });
 const clock = new Intl.DateTimeFormat(LANG, {
-  hour: '2-digit', minute: '2-digit', second: '2-digit', hour12: false,
+  hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
 });
-const zone = new Intl.DateTimeFormat(LANG, { timeZoneName: 'short' })
-  .formatToParts(new Date()).find((part) => part.type === 'timeZoneName').value;
+const zone = new Intl.DateTimeFormat(LANG).resolvedOptions().timeZone;
 
 export const NONE = '–';
 
@@ -58,12 +57,18 @@ export const words = {
     skip: 'Skip to the numbers',
     title: 'Real-time Election Dashboard',
     views: 'Views',
-    refresh: 'Refresh',
+    pause: 'Pause',
+    resume: 'Resume',
     refreshNow: 'Refresh now',
+    display: 'Display',
+    refresh: 'Refresh',
+    theme: 'Theme',
+    size: 'Size',
     asOf: 'As of',
     received: 'Received',
     changed: 'Count last changed',
-    refreshed: 'Last refreshed at',
+    refreshed: 'Refreshed at',
+    next: 'Next update',
     zone: 'Time zone',
     shares: 'Shares are dealt out by largest remainder and add up to 100.0\u00a0%.',
     point: 'Picture',
@@ -72,14 +77,21 @@ export const words = {
     metrics: 'Metrics',
     licences: 'Licences',
   },
+  themes: { system: 'As the system', light: 'Light', dark: 'Dark' },
+  sizes: { standard: 'Standard', projector: 'Projector' },
   results: {
     votes: 'votes',
     totals: 'Totals',
     counted: 'Votes counted',
     voters: 'Total voters',
+    onRegister: 'on the register',
     progress: 'Progress',
     candidates: 'Total candidates',
-    definition: 'Votes counted as a share of registered voters. It reaches the whole only when the count is declared complete.',
+    expected: 'Votes expected',
+    registered: 'Registered voters',
+    turnout: 'Turnout so far',
+    stored: 'Stored in the database',
+    definition: 'Progress is votes counted of votes expected. Without an estimate of the turnout every registered voter is expected. It reaches the whole only when the count is declared complete.',
     bars: 'Votes per candidate',
     ring: 'Distribution',
     table: 'Candidates',
@@ -110,7 +122,7 @@ export const words = {
     next: 'Next',
     noMatch: 'Nothing matches',
   },
-  stored: (n) => `${n} votes are stored in the database.`,
+  parties: (n) => (n === 1 ? '1 party' : `${integer.format(n)} parties`),
   kind: { simulated: 'Simulated', replay: 'Replay', live: '' },
   kindHelp: {
     simulated: 'These votes are made by a simulation.',
@@ -124,7 +136,15 @@ export const words = {
     late: 'Late',
     stale: 'Stale',
     disconnected: 'Disconnected',
+    paused: 'Paused',
   },
+  notice: {
+    stale: (text) => `Nothing was heard for ${text}. These numbers are old.`,
+    disconnected: (text) => `No connection for ${text}. These numbers are old; the page keeps trying.`,
+  },
+  pausedSince: (t) => `Still since ${t}`,
+  nextLive: 'live',
+  nextPaused: 'when resumed',
   polling: 'Live, by polling',
   source: {
     waiting: 'Waiting for the first vote',
@@ -162,6 +182,12 @@ export const words = {
   descending: 'Descending',
   gender: { female: 'Women', male: 'Men' },
   unknown: 'Not stated',
-  say: (name, votes) => `${name} leads with ${votes} votes.`,
-  sayTie: (names) => `Tie between ${names}.`,
+  say: {
+    leader: (names, votes) => `${names} leads with ${votes} votes.`,
+    tie: (names) => `Tie between ${names}.`,
+    stale: 'The numbers are no longer fresh.',
+    disconnected: 'The connection is lost, the numbers are old.',
+    back: 'The numbers are fresh again.',
+    complete: 'The count is complete.',
+  },
 };
