@@ -8,11 +8,13 @@
 #include "core/audit_run.h"
 #include "core/letters.h"
 #include "core/node.h"
+#include "core/web_password.h"
 
 static const char usage[] =
     "usage: votingd --topology FILE [OPTION]...\n"
     "       votingd --topology FILE --dead-letters list|show|replay|purge [FILTER]...\n"
     "       votingd --list-stages | --describe STAGE\n"
+    "       votingd --hash-password NAME:ROLE\n"
     "\n"
     "Run the stages of a topology on this node until SIGINT or SIGTERM.\n"
     "\n"
@@ -55,6 +57,11 @@ static const char usage[] =
     "  --plugin-path FOLDERS    where these two look, separated by colons (default:\n"
     "                           $VOTINGD_PLUGINS, else the folder of the installation)\n"
     "\n"
+    "  --hash-password NAME:ROLE\n"
+    "                           ask for a password (or read a line of standard input)\n"
+    "                           and print its line for the file of users; ROLE is\n"
+    "                           viewer, operator or admin (docs/access.md)\n"
+    "\n"
     "  --version                version of votingd and of its stage interface\n"
     "  --help                   this text\n"
     "\n"
@@ -75,6 +82,7 @@ enum action {
     ACTION_RUN,
     ACTION_LIST,
     ACTION_DESCRIBE,
+    ACTION_HASH_PASSWORD,
     ACTION_VERSION,
     ACTION_HELP,
 };
@@ -84,6 +92,7 @@ struct command_line {
     struct vd_topology_args args;
     const char **set, **enable, **disable; /* as many as there are arguments */
     const char *describe;
+    const char *name_role;
     const char *plugin_path;
     struct vd_letters_conf letters;
     const char *letters_option; /* the last one given; NULL: none */
@@ -107,6 +116,7 @@ enum letter {
     LETTER_DESCRIBE,
     LETTER_MARKDOWN,
     LETTER_PLUGIN_PATH,
+    LETTER_HASH_PASSWORD,
     LETTER_VERSION,
     LETTER_HELP,
 };
@@ -139,6 +149,7 @@ static const struct option long_options[] = {
     {"describe", required_argument, NULL, LETTER_DESCRIBE},
     {"markdown", no_argument, NULL, LETTER_MARKDOWN},
     {"plugin-path", required_argument, NULL, LETTER_PLUGIN_PATH},
+    {"hash-password", required_argument, NULL, LETTER_HASH_PASSWORD},
     {"version", no_argument, NULL, LETTER_VERSION},
     {"help", no_argument, NULL, LETTER_HELP},
     {NULL, 0, NULL, 0},
@@ -237,6 +248,10 @@ static bool take_option(struct command_line *line, int letter, const char *value
         return true;
     case LETTER_PLUGIN_PATH:
         line->plugin_path = value;
+        return true;
+    case LETTER_HASH_PASSWORD:
+        line->action = ACTION_HASH_PASSWORD;
+        line->name_role = value;
         return true;
     case LETTER_VERSION:
         line->action = ACTION_VERSION;
@@ -404,6 +419,18 @@ static int describe(const struct command_line *line)
     return status == VD_OK ? print(vd_buf_text(&out)) : complain(VD_EXIT_USAGE, &err);
 }
 
+static int hash_password(const char *name_role)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct vd_err err = {0};
+
+    if (vd_web_password_line(name_role, &out, &err) != VD_OK) {
+        (void)vd_fail_in(&err, "--hash-password");
+        return complain(err.status == VD_INVALID ? VD_EXIT_USAGE : VD_EXIT_FAILURE, &err);
+    }
+    return print(vd_buf_text(&out));
+}
+
 static int print_version(void)
 {
     VD_AUTO(mem)
@@ -424,6 +451,10 @@ static int check(struct vd_topology *topology, bool is_connect)
     VD_AUTO(buf) struct vd_buf out = {0};
     struct vd_err err = {0};
 
+    if (vd_web_check_files(&topology->web, &err) != VD_OK) {
+        (void)vd_fail_in(&err, "section [http]");
+        return complain(VD_EXIT_CONFIG, &err);
+    }
     vd_topology_summarise(topology, &out);
     if (is_connect && vd_node_check_connect(topology, &err) != VD_OK) {
         return complain(err.status == VD_INVALID ? VD_EXIT_CONFIG : VD_EXIT_FAILURE, &err);
@@ -479,6 +510,8 @@ static int act(const struct command_line *line)
         return list_stages(line);
     case ACTION_DESCRIBE:
         return describe(line);
+    case ACTION_HASH_PASSWORD:
+        return hash_password(line->name_role);
     case ACTION_VERSION:
         return print_version();
     case ACTION_HELP:

@@ -215,6 +215,9 @@ static void on_tick(void *arg)
     int64_t now_ms = vd_loop_now_ms(&node->loop);
 
     vd_metric_observe(node->loop_lag, (double)(now_ms - node->tick_due_ms) / 1000.0);
+    if (node->is_drain_asked) {
+        drain(node, VD_EXIT_OK);
+    }
     if (node->is_draining) {
         leave_without_broker(node, now_ms);
     } else {

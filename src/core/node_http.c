@@ -104,6 +104,19 @@ static void on_metrics(void *arg, const struct vd_web_request *request,
     vd_metrics_format(node->host.metrics, &response->body);
 }
 
+static void on_drain(void *arg, const struct vd_web_request *request,
+                     struct vd_web_response *response)
+{
+    struct vd_node *node = arg;
+
+    vd_web_audit(node->host.web, vd_web_request_who(request), "drain the node", "ok");
+    node->is_drain_asked = true; /* not now: the answer is to leave first */
+    response->status = 202;
+    vd_buf_add_text(&response->body, "{\"status\":\"draining\",\"node\":");
+    vd_buf_add_json(&response->body, node->host.node, strlen(node->host.node));
+    vd_buf_add_text(&response->body, "}\n");
+}
+
 void vd_node_update_process(struct vd_node *node)
 {
     struct rusage usage;
@@ -134,6 +147,11 @@ enum vd_status vd_node_open_routes(struct vd_node *node, struct vd_err *err)
                               "CPU time of the process, user and system");
     if (vd_web_route(node->host.web, "GET /healthz", on_healthz, node, err) != VD_OK ||
         vd_web_route(node->host.web, "GET /readyz", on_readyz, node, err) != VD_OK) {
+        return err->status;
+    }
+    vd_web_allow(node->host.web, "GET /healthz", VD_WEB_ANYONE);
+    if (node->topology->web.actions &&
+        vd_web_route(node->host.web, "POST /api/v1/drain", on_drain, node, err) != VD_OK) {
         return err->status;
     }
     return vd_web_route(node->host.web, "GET /metrics", on_metrics, node, err);

@@ -23,6 +23,7 @@ struct vd_node {
     struct vd_kafka_watch *watch;
     bool has_topics; /* found or made */
     bool is_draining;
+    bool is_drain_asked;                     /* by an operator: the next tick begins it */
     int64_t drain_ms;                        /* since when; loop clock */
     char waiting_for[VD_ERR_MSG_BYTES + 32]; /* why the topics are not there yet; "": nothing */
     int exit_code;

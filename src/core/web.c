@@ -21,16 +21,38 @@
 #define TEXTS_MAX 1024 /* from clients, likewise; beyond: dropped */
 #define BYE_MS 500     /* to tell the sockets that the server stops */
 #define NUDGE_MS 10
+#define SESSION_TICKS 20  /* of VD_WEB_TICK_MS, between two looks at the clients' sessions */
 #define GZIP_LEVEL_FILE 9 /* once at the start */
 
 const struct vd_opt vd_web_opts[] = {
     VD_OPT(struct vd_web_conf, listen, .def = "127.0.0.1:8080",
-           .help = "ADDRESS:PORT of the HTTP server; loopback only, a proxy serves the public"),
+           .help = "ADDRESS:PORT of the HTTP server; another address than 127.0.0.1 needs access"),
     VD_OPT(struct vd_web_conf, hosts, .def = "",
            .help = "further host names that browsers reach the server by, without port, comma "
                    "separated; requests for other names are refused"),
     VD_OPT(struct vd_web_conf, trusted_proxies, .def = "",
-           .help = "addresses of proxies whose X-Forwarded-For is believed, comma separated"),
+           .help = "addresses of proxies whose X-Forwarded-For and X-Forwarded-Proto are believed, "
+                   "comma separated"),
+    VD_OPT(struct vd_web_conf, access, .def = "none", .choices = "none|token|users",
+           .help = "who may come in: everybody on this machine, who has a token, or who has a "
+                   "password (docs/access.md)"),
+    VD_OPT(struct vd_web_conf, tokens, .def = "",
+           .help = "file with lines NAME:ROLE:TOKEN, readable by its owner only; roles are "
+                   "viewer, operator and admin"),
+    VD_OPT(struct vd_web_conf, users, .def = "",
+           .help = "file with lines NAME:ROLE:HASH, readable by its owner only; votingd "
+                   "--hash-password NAME:ROLE makes one"),
+    VD_OPT(struct vd_web_conf, open, .def = "",
+           .help = "paths that need no sign-in besides /healthz, comma separated: /metrics, "
+                   "/readyz"),
+    VD_OPT(struct vd_web_conf, actions, .def = "no",
+           .help = "let operators act: POST /api/v1/drain, which stops this node as SIGTERM does"),
+    VD_OPT(struct vd_web_conf, session_max_ms, .def = "86400000", .min = 1000, .max = 2592000000,
+           .help = "a session ends this long after the sign-in"),
+    VD_OPT(struct vd_web_conf, session_idle_ms, .def = "3600000", .min = 1000, .max = 2592000000,
+           .help = "a session ends after this long without use; an open page uses it"),
+    VD_OPT(struct vd_web_conf, sessions_max, .def = "1000", .min = 1, .max = 10000,
+           .help = "sessions at the same time; beyond, the one unused for longest ends"),
     VD_OPT(struct vd_web_conf, threads, .def = "136", .min = 9, .max = 16384,
            .help = "threads of the HTTP server; a websocket keeps one for its whole life"),
     VD_OPT(struct vd_web_conf, sockets_max, .def = "0", .min = 0, .max = 16376,
@@ -55,7 +77,7 @@ const struct vd_opt vd_web_opts[] = {
 /* ---- configuration --------------------------------------------------------------------------- */
 
 /* Split 'listen' into address and port.
- * Fails: VD_INVALID for another form, TLS, or an address that is not this machine's own. */
+ * Fails: VD_INVALID for another form or TLS. */
 static enum vd_status parse_listen(const char *listen, char address[INET_ADDRSTRLEN], int *port,
                                    struct vd_err *err)
 {
@@ -95,12 +117,6 @@ static enum vd_status parse_listen(const char *listen, char address[INET_ADDRSTR
         return vd_fail(err, VD_INVALID, "option \"listen\": expected an IPv4 address, got \"%s\"",
                        address);
     }
-    if (ntohl(in.s_addr) >> 24 != 127) {
-        return vd_fail(err, VD_INVALID,
-                       "option \"listen\": %s is open to others, which needs authentication, and "
-                       "there is none yet: listen on 127.0.0.1 and put a proxy in front",
-                       address);
-    }
     *port = atoi(colon + 1);
     return VD_OK;
 }
@@ -127,9 +143,15 @@ enum vd_status vd_web_check(const struct vd_web_conf *conf, struct vd_err *err)
     int port;
 
     if (parse_listen(conf->listen, address, &port, err) != VD_OK ||
+        vd_web_access_check(conf, strncmp(address, "127.", 4) != 0, err) != VD_OK ||
         check_list("hosts", conf->hosts, err) != VD_OK ||
         check_list("trusted_proxies", conf->trusted_proxies, err) != VD_OK) {
         return err != NULL ? err->status : VD_INVALID;
+    }
+    if (strcmp(address, "0.0.0.0") == 0 && conf->hosts[0] == '\0') {
+        return vd_fail(err, VD_INVALID,
+                       "option \"hosts\": must name what browsers reach 0.0.0.0 by, such as "
+                       "vote.example.org: requests for other names are refused");
     }
     if (conf->sockets_max > conf->threads - VD_WEB_THREADS_SPARED) {
         return vd_fail(err, VD_INVALID,
@@ -141,41 +163,76 @@ enum vd_status vd_web_check(const struct vd_web_conf *conf, struct vd_err *err)
     return VD_OK;
 }
 
+enum vd_status vd_web_check_files(const struct vd_web_conf *conf, struct vd_err *err)
+{
+    struct vd_web_accounts tokens = {0};
+    struct vd_web_accounts users = {0};
+    enum vd_status status = vd_web_access_read(conf, &tokens, &users, err);
+
+    vd_web_accounts_fini(&tokens);
+    vd_web_accounts_fini(&users);
+    return status;
+}
+
 /* ---- what is served -------------------------------------------------------------------------- */
 
-static enum vd_status add_route(struct vd_web *web, const char *method, const char *path,
+struct vd_web_route *vd_web_route_find(const struct vd_web *web, const char *method,
+                                       const char *path)
+{
+    size_t len = strlen(path);
+    bool is_wildcard = len >= 2 && strcmp(path + len - 2, "/*") == 0;
+
+    len -= is_wildcard ? 1 : 0;
+    for (size_t at = 0; at < web->route_count; at++) {
+        struct vd_web_route *route = &web->routes[at];
+
+        if (route->is_wildcard == is_wildcard && strlen(route->path) == len &&
+            memcmp(route->path, path, len) == 0 && strcmp(route->method, method) == 0) {
+            return route;
+        }
+    }
+    return NULL;
+}
+
+enum vd_status vd_web_route_add(struct vd_web *web, const char *method, const char *path,
                                 struct vd_web_route **route, struct vd_err *err)
 {
     size_t len = strlen(path);
     bool is_wildcard = len >= 2 && strcmp(path + len - 2, "/*") == 0;
 
     assert(web->ctx == NULL); /* from then on other threads read the list */
-    len -= is_wildcard ? 1 : 0;
-    for (size_t at = 0; at < web->route_count; at++) {
-        const struct vd_web_route *other = &web->routes[at];
-
-        if (other->is_wildcard == is_wildcard && strlen(other->path) == len &&
-            memcmp(other->path, path, len) == 0 && strcmp(other->method, method) == 0) {
-            return vd_fail(err, VD_INVALID, "route \"%s %s\": there is one already", method, path);
-        }
+    if (vd_web_route_find(web, method, path) != NULL) {
+        return vd_fail(err, VD_INVALID, "route \"%s %s\": there is one already", method, path);
     }
     web->routes = vd_realloc(web->routes, (web->route_count + 1) * sizeof(*web->routes));
     *route = &web->routes[web->route_count++];
     **route = (struct vd_web_route){
-        .path = vd_strndup(path, len), .method = vd_strdup(method), .is_wildcard = is_wildcard};
+        .path = vd_strndup(path, len - (is_wildcard ? 1 : 0)),
+        .method = vd_strdup(method),
+        .is_wildcard = is_wildcard,
+        .role = strcmp(method, "GET") == 0 ? VD_WEB_VIEWER : VD_WEB_OPERATOR,
+    };
     return VD_OK;
+}
+
+/* The path in "GET /path", and a copy of the method. */
+static const char *split_route(const char *route, char **method)
+{
+    const char *space = strchr(route, ' ');
+
+    assert(space != NULL && space[1] == '/');
+    *method = vd_strndup(route, (size_t)(space - route));
+    return space + 1;
 }
 
 enum vd_status vd_web_route(struct vd_web *web, const char *route, vd_web_handler_fn *handler,
                             void *arg, struct vd_err *err)
 {
-    const char *space = strchr(route, ' ');
     VD_AUTO(mem) char *method = NULL;
+    const char *path = split_route(route, &method);
     struct vd_web_route *added;
 
-    assert(space != NULL && space[1] == '/');
-    method = vd_strndup(route, (size_t)(space - route));
-    if (add_route(web, method, space + 1, &added, err) != VD_OK) {
+    if (vd_web_route_add(web, method, path, &added, err) != VD_OK) {
         return VD_INVALID;
     }
     added->handler = handler;
@@ -183,12 +240,22 @@ enum vd_status vd_web_route(struct vd_web *web, const char *route, vd_web_handle
     return VD_OK;
 }
 
+void vd_web_allow(struct vd_web *web, const char *route, enum vd_web_role role)
+{
+    VD_AUTO(mem) char *method = NULL;
+    const char *path = split_route(route, &method);
+    struct vd_web_route *found = vd_web_route_find(web, method, path);
+
+    assert(found != NULL && web->ctx == NULL);
+    found->role = role;
+}
+
 enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
                            const struct vd_buf *bytes, struct vd_err *err)
 {
     static const struct vd_hash_key key = {0, 0}; /* it tells versions apart, nothing more */
     struct vd_web_route *file;
-    enum vd_status status = add_route(web, "GET", path, &file, err);
+    enum vd_status status = vd_web_route_add(web, "GET", path, &file, err);
 
     if (status != VD_OK) {
         return status;
@@ -217,11 +284,27 @@ static void free_routes(struct vd_web *web)
 
 /* ---- start and end --------------------------------------------------------------------------- */
 
+/* With the registry's lock: who has signed out, or was not seen for too long, hears no more. */
+static void end_sessions(struct vd_web *web)
+{
+    struct vd_web_client *client;
+
+    TAILQ_FOREACH(client, &web->registry.clients, entry)
+    {
+        if (client->session != 0 && !vd_web_access_use(&web->access, client->session)) {
+            vd_web_client_evict(&web->registry, client, VD_WEB_SIGNED_OUT);
+        }
+    }
+}
+
 static void on_tick(void *arg)
 {
     struct vd_web *web = arg;
 
     vd_web_lock(&web->registry);
+    if (++web->ticks % SESSION_TICKS == 0) {
+        end_sessions(web);
+    }
     vd_web_registry_tick(&web->registry);
     vd_web_writers_tick(&web->registry);
     vd_web_unlock(&web->registry);
@@ -261,11 +344,13 @@ struct vd_web *vd_web_new(struct vd_loop *loop, const struct vd_web_conf *conf, 
     TAILQ_INIT(&web->waiting);
     pthread_mutex_init(&web->lock, NULL);
     vd_web_guard_init(&web->guard, address, conf->hosts, conf->trusted_proxies);
+    vd_web_access_init(&web->access, conf, strrchr(conf->listen, ':') + 1, metrics);
     vd_web_registry_init(&web->registry, conf, log, metrics);
     init_metrics(web, metrics);
     web->calls = vd_queue_new(loop, CALLS_MAX, vd_web_call_run, web);
     web->texts = vd_queue_new(loop, TEXTS_MAX, vd_web_text_run, web);
     web->tick = vd_timer_new(loop, on_tick, web);
+    vd_web_sign_in_add(web);
     return web;
 }
 
@@ -337,6 +422,22 @@ static struct mg_context *start_civetweb(struct vd_web *web, struct vd_err *err)
     return ctx;
 }
 
+static void open_paths(struct vd_web *web)
+{
+    char **list = vd_web_list_new(web->conf->open);
+
+    for (char **at = list; *at != NULL; at++) {
+        struct vd_web_route *route = vd_web_route_find(web, "GET", *at);
+
+        if (route != NULL) {
+            route->role = VD_WEB_ANYONE;
+        } else {
+            vd_warn(web->log, "option \"open\": there is nothing at \"%s\" on this node", *at);
+        }
+    }
+    vd_web_list_free(list);
+}
+
 enum vd_status vd_web_start(struct vd_web *web, struct vd_err *err)
 {
     struct mg_server_port port;
@@ -345,6 +446,10 @@ enum vd_status vd_web_start(struct vd_web *web, struct vd_err *err)
     if (mg_check_feature(MG_FEATURES_WEBSOCKET) == 0) {
         return vd_fail(err, VD_INVALID, "the installed civetweb was built without websockets");
     }
+    if (vd_web_access_read(web->conf, &web->access.tokens, &web->access.users, err) != VD_OK) {
+        return VD_FAILED;
+    }
+    open_paths(web);
     (void)mg_init_library(MG_FEATURES_WEBSOCKET);
     /* Signals are for the main thread, where the loop waits for them. */
     sigfillset(&all);
@@ -444,6 +549,7 @@ void vd_web_close(struct vd_web *web)
     vd_web_sockets_free(web);
     free_routes(web);
     vd_web_guard_fini(&web->guard);
+    vd_web_access_fini(&web->access);
     pthread_mutex_destroy(&web->lock);
     free(web->address);
     free(web);

@@ -13,6 +13,14 @@
 struct vd_web;
 struct vd_web_socket; /* one websocket endpoint */
 
+/* What a client may do, each more than the one before. */
+enum vd_web_role {
+    VD_WEB_ANYONE,   /* has not signed in */
+    VD_WEB_VIEWER,   /* reads */
+    VD_WEB_OPERATOR, /* acts */
+    VD_WEB_ADMIN,    /* sees who else is signed in */
+};
+
 struct vd_web_request {
     const char *method;        /* "GET" */
     const char *path;          /* decoded, begins with '/' */
@@ -49,6 +57,11 @@ VD_API enum vd_status vd_web_route(struct vd_web *web, const char *route,
  * Fails: VD_INVALID if the path is taken. */
 VD_API enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,
                                   const struct vd_buf *bytes, struct vd_err *err) VD_MUST_CHECK;
+
+/* Let 'role' and above ask for 'route', a route or file ("GET /login") that is there already.
+ * Without this a viewer may GET, which is also what a websocket takes, and an operator may do all
+ * else. With access = none in [http] everybody may do everything. */
+VD_API void vd_web_allow(struct vd_web *web, const char *route, enum vd_web_role role);
 
 /* Fill 'response' with status and {"error":{"code":CODE,"message":MESSAGE}}. */
 VD_API void vd_web_fail(struct vd_web_response *response, int status, const char *code,

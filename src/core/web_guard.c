@@ -159,6 +159,38 @@ void vd_web_guard_address(const struct vd_web_guard *guard, const char *peer, co
     }
 }
 
+bool vd_web_guard_is_proxy(const struct vd_web_guard *guard, const char *address)
+{
+    return is_listed(guard->proxies, address, strlen(address));
+}
+
+const char *vd_web_bearer(const char *authorization)
+{
+    if (authorization == NULL || strncasecmp(authorization, "Bearer ", 7) != 0) {
+        return NULL;
+    }
+    return authorization + 7 + strspn(authorization + 7, " ");
+}
+
+bool vd_web_cookie_find(const char *cookies, const char *name, char *value, size_t bytes)
+{
+    size_t name_len = strlen(name);
+
+    while (cookies != NULL && *cookies != '\0') {
+        size_t len;
+
+        cookies += strspn(cookies, "; \t");
+        len = strcspn(cookies, "; \t");
+        if (len > name_len && strncmp(cookies, name, name_len) == 0 && cookies[name_len] == '=') {
+            len -= name_len + 1;
+            (void)snprintf(value, bytes, "%.*s", (int)len, cookies + name_len + 1);
+            return len < bytes;
+        }
+        cookies += len;
+    }
+    return false;
+}
+
 static int hex_digit(char c)
 {
     if (c >= '0' && c <= '9') {

@@ -42,6 +42,16 @@ bool vd_web_guard_has_origin(const struct vd_web_guard *guard, const char *origi
 void vd_web_guard_address(const struct vd_web_guard *guard, const char *peer, const char *forwarded,
                           char address[VD_WEB_ADDRESS_BYTES]);
 
+/* True if 'address' is a trusted proxy's. */
+bool vd_web_guard_is_proxy(const struct vd_web_guard *guard, const char *address);
+
+/* The token in an Authorization header (may be NULL) of the form "Bearer TOKEN", or NULL. */
+const char *vd_web_bearer(const char *authorization);
+
+/* Copy the value of the first cookie 'name' in a Cookie header (may be NULL) into 'value'; false
+ * if there is none, or it is longer. */
+bool vd_web_cookie_find(const char *cookies, const char *name, char *value, size_t bytes);
+
 /* Decode a path as sent, shorter than VD_WEB_PATH_BYTES, into 'path' of that size. False for a bad
  * escape, a control character, a segment "." or "..", and bytes that are no UTF-8. */
 bool vd_web_path_decode(const char *raw, char *path);

@@ -8,6 +8,7 @@
 
 #include "queue.h"
 #include "timer.h"
+#include "web_access.h"
 #include "web_guard.h"
 #include "web_registry.h"
 #include "web_server.h"
@@ -17,12 +18,17 @@
 
 struct web_call;
 
+/* Answers a request on the connection's own thread; returns the status sent. */
+typedef int vd_web_answer_fn(struct mg_connection *conn, const struct vd_web_request *request);
+
 /* One route or file. Immutable once the server listens. */
 struct vd_web_route {
     char *path;   /* a wildcard's without its asterisk */
     char *method; /* "GET" also serves HEAD; a file's is "GET" */
     bool is_wildcard;
-    vd_web_handler_fn *handler; /* NULL: a file */
+    enum vd_web_role role;      /* that may ask for it */
+    vd_web_answer_fn *answer;   /* core's own; else NULL */
+    vd_web_handler_fn *handler; /* both NULL: a file */
     void *arg;
     char *content_type; /* of a file, like all that follows */
     char etag[32];
@@ -36,6 +42,7 @@ struct vd_web {
     struct vd_log *log;
 
     struct vd_web_guard guard;
+    struct vd_web_access access;
     struct vd_web_route *routes; /* array */
     size_t route_count;
     struct vd_web_socket *sockets; /* list */
@@ -47,6 +54,7 @@ struct vd_web {
     struct vd_queue *calls; /* of struct web_call, to the loop */
     struct vd_queue *texts; /* of struct web_text, to the loop */
     struct vd_timer *tick;
+    unsigned ticks;
 
     pthread_mutex_t lock; /* of what follows, and of the calls' states */
     TAILQ_HEAD(, web_call) waiting;
@@ -57,6 +65,18 @@ struct vd_web {
     struct vd_metric *answers[6]; /* by hundreds of the status */
     struct vd_metric *late, *busy;
 };
+
+/* Add a route with the role that it has by its method; the caller fills in the rest.
+ * Fails: VD_INVALID if it is taken. */
+enum vd_status vd_web_route_add(struct vd_web *web, const char *method, const char *path,
+                                struct vd_web_route **route, struct vd_err *err) VD_MUST_CHECK;
+
+/* The route or file that is at just 'path', or NULL. */
+struct vd_web_route *vd_web_route_find(const struct vd_web *web, const char *method,
+                                       const char *path);
+
+/* Add the routes for signing in and out. */
+void vd_web_sign_in_add(struct vd_web *web);
 
 /* What civetweb calls for every request: answer it, or return 0 for an upgrade to a websocket that
  * may go on. Thread: civetweb's. */

@@ -23,12 +23,14 @@ static const struct {
     [VD_WEB_LONG_FRAME] = {"long_frame", 1009, "message too long"},
     [VD_WEB_BROKEN_RULE] = {"broken_rule", 1008, "a rule of the protocol is broken"},
     [VD_WEB_DRAIN] = {"drain", 1001, "the server stops"},
+    [VD_WEB_SIGNED_OUT] = {"signed_out", 1008, "signed out"},
     [VD_WEB_FULL] = {"full", 1013, "too many clients"},
     [VD_WEB_ADDRESS_FULL] = {"address", 1013, "too many clients from one address"},
     [VD_WEB_TOO_FAST] = {"rate", 1013, "too many new clients"},
     [VD_WEB_WRONG_HOST] = {"host", 1008, "wrong host"},
     [VD_WEB_WRONG_ORIGIN] = {"origin", 1008, "wrong origin"},
     [VD_WEB_WRONG_PROTOCOL] = {"protocol", 1008, "wrong subprotocol"},
+    [VD_WEB_NOT_SIGNED_IN] = {"not_signed_in", 1008, "not signed in"},
     [VD_WEB_CLOSING] = {"closing", 1001, "the server stops"},
 };
 

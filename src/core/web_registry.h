@@ -40,6 +40,7 @@ enum vd_web_reason {
     VD_WEB_LONG_FRAME,  /* 1009 */
     VD_WEB_BROKEN_RULE, /* 1008 */
     VD_WEB_DRAIN,       /* 1001 */
+    VD_WEB_SIGNED_OUT,  /* 1008 */
     VD_WEB_EVICTIONS,   /* how many reasons there are for evicting */
     VD_WEB_FULL = VD_WEB_EVICTIONS,
     VD_WEB_ADDRESS_FULL,
@@ -47,6 +48,7 @@ enum vd_web_reason {
     VD_WEB_WRONG_HOST,
     VD_WEB_WRONG_ORIGIN,
     VD_WEB_WRONG_PROTOCOL,
+    VD_WEB_NOT_SIGNED_IN,
     VD_WEB_CLOSING,
     VD_WEB_REASONS,
 };
@@ -84,6 +86,7 @@ struct vd_web_client {
     struct mg_connection *conn;
     uint64_t id; /* never used again, unlike the connection */
     char address[VD_WEB_ADDRESS_BYTES];
+    uint64_t session;      /* that it lasts as long as; 0: none */
     atomic_bool is_broken; /* half a frame went out: nothing may follow it */
 
     bool is_open;    /* the handshake is through */

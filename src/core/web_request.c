@@ -3,6 +3,7 @@
  * run on the loop. */
 #include <assert.h>
 #include <errno.h>
+#include <sodium.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -24,6 +25,7 @@ struct web_call {
     struct vd_web *web;
     const struct vd_web_route *route;
     struct vd_web_request request; /* points into what follows */
+    struct vd_web_who who;
     char path[VD_WEB_PATH_BYTES];
     char query[VD_WEB_QUERY_BYTES + 1];
     char if_none_match[128];
@@ -53,12 +55,18 @@ static void call_free(struct web_call *call)
     if (call == NULL) {
         return;
     }
+    sodium_memzero(call->body, sizeof(call->body)); /* it may hold a password */
     vd_buf_fini(&call->response.body);
     pthread_cond_destroy(&call->done);
     free(call);
 }
 
 VD_AUTO_KIND(call, struct web_call *, call_free)
+
+const struct vd_web_who *vd_web_request_who(const struct vd_web_request *request)
+{
+    return &vd_owner(request, struct web_call, request)->who;
+}
 
 /* ---- on the loop ----------------------------------------------------------------------------- */
 
@@ -138,16 +146,23 @@ static bool is_header_safe(const char *text)
     return true;
 }
 
+/* What is not for everybody is for no cache that everybody shares. */
+static const char *for_ever(const struct vd_web *web)
+{
+    return web->access.is_on ? "private, max-age=31536000, immutable"
+                             : "public, max-age=31536000, immutable";
+}
+
+/* 'lasting': Cache-Control for an answer with a tag. */
 static void add_cache_headers(struct vd_buf *lines, const char *etag, bool is_gzip,
-                              bool is_immutable)
+                              const char *lasting)
 {
     if (etag[0] == '\0') {
         vd_buf_add_text(lines, "Cache-Control: no-store\r\n");
         return;
     }
     vd_buf_printf(lines, "ETag: \"%s%s\"\r\nVary: Accept-Encoding\r\nCache-Control: %s\r\n", etag,
-                  is_gzip ? "-gz" : "",
-                  is_immutable ? "public, max-age=31536000, immutable" : "no-cache");
+                  is_gzip ? "-gz" : "", lasting);
 }
 
 static int send_file(struct mg_connection *conn, const struct vd_web_route *file, bool is_head)
@@ -157,7 +172,7 @@ static int send_file(struct mg_connection *conn, const struct vd_web_route *file
     VD_AUTO(buf) struct vd_buf lines = {0};
     struct vd_web_reply reply = {.status = 200, .is_head = is_head};
 
-    add_cache_headers(&lines, file->etag, is_gzip, false);
+    add_cache_headers(&lines, file->etag, is_gzip, "no-cache");
     if (vd_web_etag_is_known(mg_get_header(conn, "If-None-Match"), file->etag)) {
         reply.status = 304;
     } else {
@@ -186,7 +201,8 @@ static int send_response(struct mg_connection *conn, const struct web_call *call
         vd_web_gzip(body, GZIP_LEVEL, &gzip);
         body = gzip.len > 0 ? &gzip : body;
     }
-    add_cache_headers(&lines, etag, gzip.len > 0, response->is_immutable);
+    add_cache_headers(&lines, etag, gzip.len > 0,
+                      response->is_immutable ? for_ever(vd_web_of(conn)) : "no-cache");
     if (response->location[0] != '\0' && is_header_safe(response->location)) {
         vd_buf_printf(&lines, "Location: %s\r\n", response->location);
     }
@@ -356,11 +372,10 @@ static int serve(struct mg_connection *conn, struct vd_web *web, struct web_call
     if (call->route == NULL) {
         return vd_web_reply_error(conn, 404, "not_found", "there is nothing at this path", NULL);
     }
-    if (!take_body(conn, web, call, &status)) {
+    vd_web_access_identify(conn, &call->who);
+    status = vd_web_access_gate(conn, &call->who, call->route->role);
+    if (status != 0 || !take_body(conn, web, call, &status)) {
         return status;
-    }
-    if (call->route->handler == NULL) {
-        return send_file(conn, call->route, is_head);
     }
     call->request.method = call->route->method; /* civetweb's copy may be gone before the loop's */
     call->request.path = call->path;
@@ -369,6 +384,12 @@ static int serve(struct mg_connection *conn, struct vd_web *web, struct web_call
                       sizeof(call->if_none_match));
     call->request.if_none_match = call->if_none_match;
     call->request.body = call->body;
+    if (call->route->answer != NULL) {
+        return call->route->answer(conn, &call->request);
+    }
+    if (call->route->handler == NULL) {
+        return send_file(conn, call->route, is_head);
+    }
     return call_loop(conn, web, vd_take(call));
 }
 
@@ -392,12 +413,26 @@ static bool is_upgrade(const struct mg_connection *conn)
            strcasestr(upgrade, "websocket") != NULL;
 }
 
+/* A browser always tells its Origin; a program with a token need not. */
+static bool is_own_origin(struct mg_connection *conn, const struct vd_web *web,
+                          const struct vd_web_who *who)
+{
+    const char *origin = mg_get_header(conn, "Origin");
+
+    if (origin == NULL) {
+        return who->has_proof && who->session == 0;
+    }
+    return count_headers(mg_get_request_info(conn), "Origin") == 1 &&
+           vd_web_guard_has_origin(&web->guard, origin, mg_get_header(conn, "Host"));
+}
+
 static int check_upgrade(struct mg_connection *conn, struct vd_web *web)
 {
     const struct mg_request_info *info = mg_get_request_info(conn);
-    const char *origin = mg_get_header(conn, "Origin");
     const char *key = mg_get_header(conn, "Sec-WebSocket-Key");
     const char *version = mg_get_header(conn, "Sec-WebSocket-Version");
+    struct vd_web_who who;
+    int status;
 
     if (vd_web_socket_find(web, info->request_uri) == NULL) {
         return vd_web_reply_error(conn, 404, "not_found", "there is no websocket at this path",
@@ -408,11 +443,16 @@ static int check_upgrade(struct mg_connection *conn, struct vd_web *web)
         return vd_web_reply_error(conn, 400, "bad_request", "a websocket begins with a plain GET",
                                   NULL);
     }
-    if (origin == NULL || count_headers(info, "Origin") > 1 ||
-        !vd_web_guard_has_origin(&web->guard, origin, mg_get_header(conn, "Host"))) {
+    vd_web_access_identify(conn, &who);
+    if (!is_own_origin(conn, web, &who)) {
         vd_metric_add(web->registry.reasons[VD_WEB_WRONG_ORIGIN], 1);
         return vd_web_reply_error(conn, 403, "wrong_origin", "the websocket is for our own pages",
                                   NULL);
+    }
+    status = vd_web_access_gate(conn, &who, VD_WEB_VIEWER);
+    if (status != 0) {
+        vd_metric_add(web->registry.reasons[VD_WEB_NOT_SIGNED_IN], 1);
+        return status;
     }
     if (version == NULL || strcmp(version, "13") != 0) {
         return vd_web_reply_error(conn, 426, "wrong_version", "only websocket version 13 is spoken",

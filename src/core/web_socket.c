@@ -221,6 +221,8 @@ static int refuse(struct mg_connection *conn, enum vd_web_reason reason)
     case VD_WEB_TOO_FAST:
         return vd_web_reply_error(conn, 503, "too_many_clients", "too many new connections",
                                   "Retry-After: 1\r\n");
+    case VD_WEB_NOT_SIGNED_IN:
+        return vd_web_reply_error(conn, 401, "not_signed_in", "the session has ended", NULL);
     case VD_WEB_CLOSING:
         return vd_web_reply_error(conn, 503, "stopping", "the server stops", "Retry-After: 5\r\n");
     default:
@@ -237,9 +239,9 @@ static int on_connect(const struct mg_connection *const_conn, void *arg)
     struct vd_web_socket *socket = arg;
     struct vd_web *web = socket->web;
     const struct mg_request_info *info = mg_get_request_info(conn);
-    enum vd_web_reason reason;
-    struct vd_web_client *client;
-    char address[VD_WEB_ADDRESS_BYTES];
+    enum vd_web_reason reason = VD_WEB_NOT_SIGNED_IN;
+    struct vd_web_client *client = NULL;
+    struct vd_web_who who;
 
     if (info->acceptedWebSocketSubprotocol == NULL) {
         vd_metric_add(web->registry.reasons[VD_WEB_WRONG_PROTOCOL], 1);
@@ -247,11 +249,15 @@ static int on_connect(const struct mg_connection *const_conn, void *arg)
                                  "the websocket subprotocol is unknown here", NULL);
         return 1;
     }
-    vd_web_guard_address(&web->guard, info->remote_addr, mg_get_header(conn, "X-Forwarded-For"),
-                         address);
-    vd_web_lock(&web->registry);
-    client = vd_web_client_join(&web->registry, socket, conn, address, &reason);
-    vd_web_unlock(&web->registry);
+    vd_web_access_identify(conn, &who);
+    if (who.role >= VD_WEB_VIEWER) { /* still, a moment after vd_web_on_request */
+        vd_web_lock(&web->registry);
+        client = vd_web_client_join(&web->registry, socket, conn, who.address, &reason);
+        if (client != NULL) {
+            client->session = who.session;
+        }
+        vd_web_unlock(&web->registry);
+    }
     if (client == NULL) {
         vd_metric_add(web->registry.reasons[reason], 1);
         (void)refuse(conn, reason);

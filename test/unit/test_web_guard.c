@@ -18,11 +18,11 @@ TEST(listen_addresses_that_are_not_ours_are_refused)
         {"localhost:0", NULL},
         {"127.0.0.2:65535", NULL},
         {"0.0.0.0:8080",
-         "option \"listen\": 0.0.0.0 is open to others, which needs authentication, and there is "
-         "none yet: listen on 127.0.0.1 and put a proxy in front"},
+         "option \"listen\": 0.0.0.0:8080 is open to others, and nobody would have to sign in: set "
+         "\"access\" to token or users (docs/access.md), or listen on 127.0.0.1"},
         {"192.0.2.1:80",
-         "option \"listen\": 192.0.2.1 is open to others, which needs authentication, and there is "
-         "none yet: listen on 127.0.0.1 and put a proxy in front"},
+         "option \"listen\": 192.0.2.1:80 is open to others, and nobody would have to sign in: set "
+         "\"access\" to token or users (docs/access.md), or listen on 127.0.0.1"},
         {"127.0.0.1:8443s",
          "option \"listen\": \"127.0.0.1:8443s\" asks for TLS, with which this civetweb (1.15) "
          "crashes: listen without, and let a proxy do TLS"},
@@ -51,6 +51,52 @@ TEST(listen_addresses_that_are_not_ours_are_refused)
         assert_string_equal(err.msg, cases[i].message == NULL ? "" : cases[i].message);
     }
     vd_opt_fini(vd_web_opts, &conf);
+}
+
+TEST(options_of_access_that_contradict_each_other_are_refused)
+{
+    static const struct {
+        const char *options[9]; /* pairs, NULL at the end */
+        const char *message;
+    } cases[] = {
+        {{"access", "token", "tokens", "/t", "listen", "192.0.2.1:80"}, ""},
+        {{"access", "users", "users", "/u", "tokens", "/t", "actions", "yes"}, ""},
+        {{"access", "token"},
+         "option \"tokens\": access = token needs the file with lines NAME:ROLE:TOKEN; \"openssl "
+         "rand -hex 32\" makes a token"},
+        {{"access", "users"},
+         "option \"users\": access = users needs the file with their passwords; \"votingd "
+         "--hash-password NAME:ROLE\" makes a line of it"},
+        {{"access", "token", "tokens", "/t", "users", "/u"},
+         "option \"users\": nobody is asked for a password with access = token: set it to users"},
+        {{"users", "/u"},
+         "option \"access\": with none nobody is asked for what \"users\" names: set it to token "
+         "or users"},
+        {{"tokens", "/t"},
+         "option \"access\": with none nobody is asked for what \"tokens\" names: set it to token "
+         "or users"},
+        {{"actions", "yes"},
+         "option \"actions\": with access = none the log could not say who acted: set \"access\" "
+         "to token or users"},
+        {{"open", "/metrics, readyz"},
+         "option \"open\": expected paths such as /metrics, got \"readyz\""},
+        {{"access", "token", "tokens", "/t", "listen", "0.0.0.0:80"},
+         "option \"hosts\": must name what browsers reach 0.0.0.0 by, such as vote.example.org: "
+         "requests for other names are refused"},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vd_web_conf conf = {0};
+        struct vd_err err = {0};
+
+        vd_opt_defaults(vd_web_opts, &conf);
+        for (const char *const *at = cases[i].options; *at != NULL; at += 2) {
+            assert_int_equal(vd_opt_set(vd_web_opts, &conf, at[0], at[1], &err), VD_OK);
+        }
+        assert_int_equal(vd_web_check(&conf, &err), *cases[i].message ? VD_INVALID : VD_OK);
+        assert_string_equal(err.msg, cases[i].message);
+        vd_opt_fini(vd_web_opts, &conf);
+    }
 }
 
 TEST(the_defaults_are_in_order)
@@ -224,6 +270,34 @@ TEST(the_address_is_the_last_one_that_no_trusted_proxy_has)
     vd_web_guard_fini(&guard);
 }
 
+TEST(cookies_and_tokens_are_found_in_their_headers)
+{
+    static const struct {
+        const char *cookies, *value;
+    } cases[] = {
+        {NULL, NULL},          {"", NULL},
+        {"id=1", "1"},         {"a=b; id=12", "12"},
+        {"xid=1", NULL},       {"id", NULL},
+        {"id=", ""},           {"id=1; id=2", "1"},
+        {";; id=1;", "1"},     {"id=1234567", "1234567"},
+        {"id=12345678", NULL}, {"ID=1", NULL},
+    };
+    char value[8];
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        bool is_found = vd_web_cookie_find(cases[i].cookies, "id", value, sizeof(value));
+
+        assert_int_equal(is_found, cases[i].value != NULL);
+        if (is_found) {
+            assert_string_equal(value, cases[i].value);
+        }
+    }
+    assert_string_equal(vd_web_bearer("bearer  x y"), "x y");
+    assert_null(vd_web_bearer("Basic eDp5"));
+    assert_null(vd_web_bearer("Bearer"));
+    assert_null(vd_web_bearer(NULL));
+}
+
 TEST(gzip_is_taken_only_where_it_is_named)
 {
     assert_true(vd_web_takes_gzip("gzip"));
@@ -302,6 +376,7 @@ TEST(messages_are_told_apart)
 }
 
 RUN_TESTS(cmocka_unit_test(listen_addresses_that_are_not_ours_are_refused),
+          cmocka_unit_test(options_of_access_that_contradict_each_other_are_refused),
           cmocka_unit_test(the_defaults_are_in_order),
           cmocka_unit_test(more_sockets_than_threads_allow_are_refused),
           cmocka_unit_test(a_host_option_with_a_port_is_refused),
@@ -309,6 +384,7 @@ RUN_TESTS(cmocka_unit_test(listen_addresses_that_are_not_ours_are_refused),
           cmocka_unit_test(hosts_are_known_by_name_with_any_port),
           cmocka_unit_test(origins_are_those_of_the_request_or_of_the_list),
           cmocka_unit_test(the_address_is_the_last_one_that_no_trusted_proxy_has),
+          cmocka_unit_test(cookies_and_tokens_are_found_in_their_headers),
           cmocka_unit_test(gzip_is_taken_only_where_it_is_named),
           cmocka_unit_test(entity_tags_are_compared_one_by_one),
           cmocka_unit_test(messages_are_told_apart))
