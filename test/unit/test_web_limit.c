@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "alloc.h"
 #include "test.h"
@@ -166,6 +167,69 @@ TEST(clients_that_do_not_read_hold_up_nobody_and_are_evicted)
     rig_close(&rig);
 }
 
+/* Send a byte each 20 ms until the server has enough; how long that took. */
+static int64_t drip_ms(int fd, const char *text)
+{
+    int64_t start_ns = vd_mono_ns();
+    char byte;
+
+    while (send(fd, text, 1, MSG_NOSIGNAL) == 1 &&
+           (recv(fd, &byte, 1, MSG_DONTWAIT) != 0 || *text == '\0') &&
+           vd_mono_ns() - start_ns < (int64_t)20 * 1000000000) {
+        text += text[1] != '\0' ? 1 : 0;
+        (void)poll(NULL, 0, 20); /* the pace of the attack */
+    }
+    return (vd_mono_ns() - start_ns) / 1000000;
+}
+
+TEST(requests_that_come_byte_by_byte_are_cut_off)
+{
+    static const char *const texts[] = {"GET / HTTP/1.1\r\nX: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                                        "x"};
+    static const char head[] = "POST /api/v1/session HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+                               "application/json\r\nContent-Length: 1000\r\n\r\n";
+    struct rig rig;
+    int fd;
+
+    rig_open(&rig, NULL, rig_add_socket);
+    fd = rig_connect(&rig, 0);
+    assert_true(drip_ms(fd, texts[0]) < 15000);
+    close(fd);
+    fd = rig_connect(&rig, 0);
+    assert_true(rig_send(fd, head, sizeof(head) - 1));
+    assert_true(drip_ms(fd, texts[1]) < 15000);
+    close(fd);
+    rig_close(&rig);
+}
+
+TEST(clients_that_close_during_a_write_leave_nothing_behind)
+{
+    static const char *const options[] = {"sockets_per_second", "1000", NULL};
+    struct rig_publication large = {.has_delta = true, .has_full = true, .bytes = 3000000};
+    struct rig rig;
+
+    rig_open(&rig, options, rig_add_socket);
+    rig.receive_bytes = 4096;
+    rig_publish(&rig, 1, true, true);
+    for (large.seq = 2; large.seq < 22; large.seq++) {
+        struct ws ws[4];
+
+        for (int i = 0; i < 4; i++) {
+            assert_int_equal(ws_open(&ws[i], &rig, NULL), 101);
+        }
+        rig_do(&rig, rig_publish_job, &large);
+        for (int i = 0; i < 4; i++) {
+            ws_assert_reads(&ws[i], "hello");
+            if (i % 2 == 0) {
+                (void)shutdown(ws[i].fd, SHUT_RDWR);
+            }
+            ws_close(&ws[i]); /* with most of the picture under way */
+        }
+    }
+    assert_true(rig_metric_becomes(&rig, "votingd_websocket_clients", 0));
+    rig_close(&rig);
+}
+
 /* --- the end --- */
 
 TEST(closing_says_bye_to_every_client)
@@ -264,5 +328,7 @@ RUN_TESTS(cmocka_unit_test(sockets_are_limited_by_address_and_in_total),
           cmocka_unit_test(a_half_open_client_is_gone_after_six_pings_in_vain),
           cmocka_unit_test(a_client_that_owes_an_ack_too_long_is_evicted),
           cmocka_unit_test(clients_that_do_not_read_hold_up_nobody_and_are_evicted),
+          cmocka_unit_test(requests_that_come_byte_by_byte_are_cut_off),
+          cmocka_unit_test(clients_that_close_during_a_write_leave_nothing_behind),
           cmocka_unit_test(closing_says_bye_to_every_client),
           cmocka_unit_test(clients_come_and_go_while_pictures_are_published))

@@ -401,6 +401,23 @@ TEST(a_flood_of_messages_closes_with_1008)
     rig_close(&rig);
 }
 
+TEST(a_flood_of_fragments_ends_at_the_first)
+{
+    struct rig rig;
+    struct ws ws;
+
+    rig_open(&rig, NULL, rig_add_socket);
+    ws_open_at_1(&ws, &rig);
+    (void)ws_send(&ws, 0x01, true, "{", 1);
+    for (int i = 0; i < 10000 && ws_send(&ws, 0x00, true, " ", 1); i++) {
+    }
+    assert_true(ws_is_closed(&ws, WS_READ_MS));
+    ws_close(&ws);
+    assert_true(rig_metric_becomes(&rig, "votingd_websocket_clients", 0));
+    assert_true(rig_metric(&rig, "votingd_websocket_evictions_total{reason=\"bad_frame\"}") == 1);
+    rig_close(&rig);
+}
+
 TEST(pings_are_answered)
 {
     struct rig rig;
@@ -455,4 +472,5 @@ RUN_TESTS(cmocka_unit_test(a_new_client_hears_the_last_heartbeat),
           cmocka_unit_test(a_message_over_1_KiB_closes_with_1009),
           cmocka_unit_test(an_unmasked_frame_does_no_harm),
           cmocka_unit_test(a_flood_of_messages_closes_with_1008),
+          cmocka_unit_test(a_flood_of_fragments_ends_at_the_first),
           cmocka_unit_test(pings_are_answered), cmocka_unit_test(a_header_of_2_GiB_harms_nobody))
