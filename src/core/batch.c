@@ -268,6 +268,24 @@ void vd_batch_seal(struct vd_batch *batch)
     }
 }
 
+void vd_span_observe(const struct vd_span *span, struct vd_metric *latency, int64_t now_ms)
+{
+    const struct vd_held *held = span->first;
+    size_t left = span->count;
+
+    while (left > 0) { /* runs of one timestamp, as transactions have, are one step */
+        int64_t at_ms = held->record.timestamp_ms;
+        int64_t run = 0;
+
+        for (; left > 0 && held->record.timestamp_ms == at_ms; left--, run++) {
+            held = held->next;
+        }
+        if (at_ms >= 0) {
+            vd_metric_observe_many(latency, (double)(now_ms - at_ms) / 1000.0, run);
+        }
+    }
+}
+
 size_t vd_batch_input(const struct vd_batch *batch)
 {
     return batch->input;
@@ -356,7 +374,7 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
     if (msg->timestamp_ms == 0 && from != NULL && from->record.timestamp_ms > 0) {
         out->timestamp_ms = from->record.timestamp_ms;
     }
-    vd_metric_add(stage->metrics.out, 1);
+    vd_metric_add(stage->metrics.out[output], 1);
 }
 
 void vd_batch_dead(struct vd_batch *batch, size_t i, const char *reason)

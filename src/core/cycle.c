@@ -417,10 +417,13 @@ static void back_off(struct vd_stage *stage)
 
 static void on_committed(struct vd_stage *stage, struct vd_batch *batch)
 {
+    int64_t now_ms = vd_wall_ms();
+
     for (size_t i = 0; i < batch->span_count; i++) {
         struct vd_span *span = &batch->spans[i];
 
         if (span->part->is_owned) {
+            vd_span_observe(span, stage->metrics.latency, now_ms);
             vd_part_commit(span->part, span->end);
             span->part->last_committed = span->last;
         }

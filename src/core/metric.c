@@ -8,16 +8,17 @@
 
 #include "alloc.h"
 
-#define BUCKET_COUNT 18 /* 0.5 ms doubled up to 16 times, and one for all that is longer */
-#define BUCKET_FIRST_S 0.0005
+#define BUCKET_FIRST_US 500
+#define BUCKET_FIRST_S (BUCKET_FIRST_US / 1e6)
 
 struct vd_metric {
     enum vd_metric_type type;
     char *name;
     char *labels; /* "" for none */
     const char *help;
-    _Atomic int64_t value;                 /* of a counter or gauge */
-    _Atomic int64_t buckets[BUCKET_COUNT]; /* of a histogram; each counts its own range only */
+    _Atomic int64_t value; /* of a counter or gauge */
+    _Atomic int64_t
+        buckets[VD_HISTOGRAM_BUCKETS]; /* of a histogram; each counts its own range only */
     _Atomic int64_t sum_ns;
 };
 
@@ -122,7 +123,7 @@ void vd_metric_set(struct vd_metric *metric, int64_t value)
     atomic_store_explicit(&metric->value, value, memory_order_relaxed);
 }
 
-void vd_metric_observe(struct vd_metric *metric, double seconds)
+void vd_metric_observe_many(struct vd_metric *metric, double seconds, int64_t count)
 {
     double limit = BUCKET_FIRST_S;
     size_t bucket = 0;
@@ -130,12 +131,17 @@ void vd_metric_observe(struct vd_metric *metric, double seconds)
     assert(metric->type == VD_HISTOGRAM);
     seconds = seconds > 0 ? seconds : 0; /* a clock that jumped, or no number at all */
     seconds = seconds < 1e6 ? seconds : 1e6;
-    while (bucket + 1 < BUCKET_COUNT && seconds > limit) {
+    while (bucket + 1 < VD_HISTOGRAM_BUCKETS && seconds > limit) {
         bucket++;
         limit *= 2;
     }
-    bump(&metric->buckets[bucket], 1);
-    bump(&metric->sum_ns, (int64_t)(seconds * 1e9));
+    bump(&metric->buckets[bucket], count);
+    bump(&metric->sum_ns, (int64_t)(seconds * 1e9) * count);
+}
+
+void vd_metric_observe(struct vd_metric *metric, double seconds)
+{
+    vd_metric_observe_many(metric, seconds, 1);
 }
 
 static int64_t read_relaxed(const _Atomic int64_t *number)
@@ -150,10 +156,45 @@ int64_t vd_metric_value(const struct vd_metric *metric)
     if (metric->type != VD_HISTOGRAM) {
         return read_relaxed(&metric->value);
     }
-    for (size_t i = 0; i < BUCKET_COUNT; i++) {
+    for (size_t i = 0; i < VD_HISTOGRAM_BUCKETS; i++) {
         value += read_relaxed(&metric->buckets[i]);
     }
     return value;
+}
+
+void vd_metric_read(const struct vd_metric *metric, struct vd_histogram *histogram)
+{
+    assert(metric->type == VD_HISTOGRAM);
+    for (size_t i = 0; i < VD_HISTOGRAM_BUCKETS; i++) {
+        histogram->counts[i] = read_relaxed(&metric->buckets[i]);
+    }
+}
+
+int64_t vd_histogram_quantile_us(const struct vd_histogram *histogram, int permille)
+{
+    int64_t total = 0;
+    int64_t rank; /* of the observation that is asked for, from 1 */
+    int64_t low_us = 0;
+    int64_t high_us = BUCKET_FIRST_US;
+    size_t i = 0;
+
+    for (size_t n = 0; n < VD_HISTOGRAM_BUCKETS; n++) {
+        total += histogram->counts[n];
+    }
+    if (total == 0) {
+        return -1;
+    }
+    rank = (total * permille + 999) / 1000;
+    rank = rank > 0 ? rank : 1;
+    for (; rank > histogram->counts[i]; i++) {
+        rank -= histogram->counts[i];
+        low_us = high_us;
+        high_us *= 2;
+    }
+    if (i + 1 == VD_HISTOGRAM_BUCKETS) {
+        return low_us;
+    }
+    return low_us + (high_us - low_us) * rank / histogram->counts[i];
 }
 
 static void format_head(const struct vd_metric *metric, struct vd_buf *out)
@@ -185,10 +226,10 @@ static void format_histogram(const struct vd_metric *metric, struct vd_buf *out)
     double limit = BUCKET_FIRST_S;
     int64_t count = 0;
 
-    for (size_t i = 0; i < BUCKET_COUNT; i++, limit *= 2) {
+    for (size_t i = 0; i < VD_HISTOGRAM_BUCKETS; i++, limit *= 2) {
         count += read_relaxed(&metric->buckets[i]);
         vd_buf_printf(out, "%s_bucket{%s%sle=\"", metric->name, metric->labels, comma);
-        if (i + 1 < BUCKET_COUNT) {
+        if (i + 1 < VD_HISTOGRAM_BUCKETS) {
             vd_buf_printf(out, "%.10g", limit);
         } else {
             vd_buf_add_text(out, "+Inf");

@@ -30,6 +30,23 @@ VD_API void vd_metric_set(struct vd_metric *metric, int64_t value);
 VD_API void vd_metric_observe(struct vd_metric *metric, double seconds);
 VD_API int64_t vd_metric_value(const struct vd_metric *metric); /* of a histogram: observations */
 
+/* As 'count' observations of 'seconds'. */
+void vd_metric_observe_many(struct vd_metric *metric, double seconds, int64_t count);
+
+#define VD_HISTOGRAM_BUCKETS 18 /* 0.5 ms doubled up to 16 times, and one for all that is longer \
+                                 */
+
+/* What a histogram has counted at one moment. */
+struct vd_histogram {
+    int64_t counts[VD_HISTOGRAM_BUCKETS]; /* each of its own range only */
+};
+void vd_metric_read(const struct vd_metric *metric, struct vd_histogram *histogram);
+
+/* The time, in microseconds, within which 'permille' of what is in the histogram lay; evenly spread
+ * inside a bucket, and the lower limit of the last one, which has no other. -1: nothing was seen.
+ */
+int64_t vd_histogram_quantile_us(const struct vd_histogram *histogram, int permille);
+
 void vd_metrics_format(struct vd_metrics *metrics, struct vd_buf *out);
 
 #endif

@@ -59,9 +59,14 @@ static void open_metrics(struct vd_stage *stage)
 {
     stage->metrics.in = vd_stage_metric(stage, VD_COUNTER, "records_in_total", NULL,
                                         "records read from the inputs");
-    stage->metrics.out =
-        vd_stage_metric(stage, VD_COUNTER, "records_out_total", NULL,
-                        "records emitted to the outputs, repeated attempts included");
+    stage->metrics.out = vd_alloc_array(stage->output_count + 1, sizeof(*stage->metrics.out));
+    for (size_t i = 0; i < stage->output_count; i++) {
+        VD_AUTO(mem) char *labels = vd_format("output=\"%s\"", stage->desc->outputs[i].name);
+
+        stage->metrics.out[i] =
+            vd_stage_metric(stage, VD_COUNTER, "records_out_total", labels,
+                            "records emitted to the output, repeated attempts included");
+    }
     stage->metrics.dead = vd_stage_metric(stage, VD_COUNTER, "dead_letters_total", NULL,
                                           "records sent to the dead-letter topic");
     stage->metrics.batches =
@@ -70,6 +75,9 @@ static void open_metrics(struct vd_stage *stage)
                                              "batches or transactions begun again");
     stage->metrics.commit = vd_stage_metric(stage, VD_HISTOGRAM, "commit_seconds", NULL,
                                             "duration of one Kafka transaction, begin to commit");
+    stage->metrics.latency = vd_stage_metric(
+        stage, VD_HISTOGRAM, "record_seconds", NULL,
+        "from a record's timestamp until what came of it was committed, record by record");
     stage->metrics.dropped = vd_stage_metric(stage, VD_COUNTER, "records_dropped_total", NULL,
                                              "records of partitions not ours or already seen");
     stage->metrics.buffered = vd_stage_metric(stage, VD_GAUGE, "records_buffered", NULL,
@@ -129,6 +137,7 @@ void vd_stage_free(struct vd_stage *stage)
     }
     free(stage->state);
     free(stage->topics);
+    free(stage->metrics.out);
     vd_log_free(stage->log);
     free(stage);
 }

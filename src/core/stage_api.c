@@ -287,5 +287,9 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
         record.partition = vd_partition_of(msg->key, msg->key_len, topic->partitions_found);
     }
     (void)VD_FAILPOINT(stage->log, publish);
-    return vd_publisher_send(stage->host->publisher, &record, err);
+    if (vd_publisher_send(stage->host->publisher, &record, err) != VD_OK) {
+        return err->status;
+    }
+    vd_metric_add(stage->metrics.out[output], 1);
+    return VD_OK;
 }

@@ -120,6 +120,10 @@ void vd_batch_stand(struct vd_batch *batch, struct vd_part *part);
 /* Forget what the stage emitted and make record 'i' a dead letter instead. */
 void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason);
 
+/* Count the age of every record of the span at 'now_ms' (UTC); those without a timestamp have none.
+ */
+void vd_span_observe(const struct vd_span *span, struct vd_metric *latency, int64_t now_ms);
+
 /* Number the chain, add offsets and metadata: the job is ready to be submitted. */
 void vd_batch_seal(struct vd_batch *batch);
 
@@ -196,8 +200,9 @@ struct vd_stage {
     void *stopped_arg;
 
     struct {
-        struct vd_metric *in, *out, *dead, *batches, *retries, *commit, *dropped, *buffered,
+        struct vd_metric *in, *dead, *batches, *retries, *commit, *latency, *dropped, *buffered,
             *recycled, *pauses, *stopped;
+        struct vd_metric **out; /* by output; owned, but not what is in it */
     } metrics;
 };
 

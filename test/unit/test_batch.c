@@ -33,6 +33,7 @@ struct scene {
     struct vd_kafka_conf kafka_conf;
     struct vd_host host;
     struct vd_part *part_list[2];
+    struct vd_metric *out[3];
     struct vd_stage stage;
     struct vd_batch *batch;
 };
@@ -74,7 +75,10 @@ static void begin(struct scene *at, const char *fault)
                                   .group = &at->group,
                                   .run = 1,
                                   .tag = "abc"};
-    at->stage.metrics.out = vd_metric_get(at->metrics, VD_COUNTER, "out", NULL, "out");
+    for (size_t i = 0; i < at->stage.output_count; i++) {
+        at->out[i] = vd_metric_get(at->metrics, VD_COUNTER, "out", NULL, "out");
+    }
+    at->stage.metrics.out = at->out;
     at->stage.metrics.dead = vd_metric_get(at->metrics, VD_COUNTER, "dead", NULL, "dead");
     at->part_list[0] = vd_part_new(0, 1, 4, 2);
     at->part_list[1] = vd_part_new(0, 3, 8, VD_NO_OFFSET);
@@ -457,6 +461,26 @@ TEST(tombstones_and_empty_values_differ)
     end(&at);
 }
 
+TEST(every_record_of_a_span_has_its_age_observed)
+{
+    struct vd_metric *latency = NULL;
+    struct vd_histogram ages;
+    struct scene at;
+
+    begin(&at, NULL);
+    latency = vd_metric_get(at.metrics, VD_HISTOGRAM, "latency", NULL, "latency");
+    at.part_list[1]->head->record.timestamp_ms = -1;
+    for (size_t i = 0; i < at.batch->span_count; i++) {
+        vd_span_observe(&at.batch->spans[i], latency, 5010); /* 6, 5 and none, 1, 0 ms */
+    }
+    vd_metric_read(latency, &ages);
+    assert_int_equal(vd_metric_value(latency), 4);
+    assert_int_equal(ages.counts[0], 1);
+    assert_int_equal(ages.counts[1], 1);
+    assert_int_equal(ages.counts[4], 2);
+    end(&at);
+}
+
 TEST(a_batch_outlives_the_partitions_that_were_taken_away)
 {
     struct scene at;
@@ -473,6 +497,7 @@ TEST(a_batch_outlives_the_partitions_that_were_taken_away)
 RUN_TESTS(
     cmocka_unit_test(a_batch_shows_the_records_of_each_partition_by_offset),
     cmocka_unit_test(a_taking_stops_at_its_limit_and_at_what_waits),
+    cmocka_unit_test(every_record_of_a_span_has_its_age_observed),
     cmocka_unit_test(each_partition_has_a_chain_of_its_own),
     cmocka_unit_test(the_next_batch_goes_on_with_the_chain_before_the_first_is_committed),
     cmocka_unit_test(offsets_are_those_behind_the_last_record_with_a_note),

@@ -88,6 +88,50 @@ TEST(a_histogram_without_labels_has_only_le)
     vd_metrics_free(metrics);
 }
 
+TEST(a_quantile_lies_inside_the_bucket_that_holds_it)
+{
+    static const struct {
+        struct vd_histogram histogram;
+        int permille;
+        int64_t us;
+    } cases[] = {
+        {{.counts = {0}}, 500, -1},
+        {{.counts = {10}}, 500, 250},           /* the middle of 0 to 0.5 ms */
+        {{.counts = {10}}, 1000, 500},          /* its end */
+        {{.counts = {0, 0, 4}}, 0, 1250},       /* the first one */
+        {{.counts = {50, 49, 1}}, 990, 1000},   /* the end of 0.5 to 1 ms */
+        {{.counts = {50, 49, 1}}, 991, 2000},   /* the one behind it */
+        {{.counts = {98, 0, 0, 2}}, 990, 3000}, /* the first of two, in 2 to 4 ms */
+        {{.counts = {[VD_HISTOGRAM_BUCKETS - 2] = 1}}, 500, 32768000},
+        {{.counts = {[VD_HISTOGRAM_BUCKETS - 1] = 1}}, 500, 32768000}, /* longer than that */
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        int64_t us = vd_histogram_quantile_us(&cases[i].histogram, cases[i].permille);
+
+        if (us != cases[i].us) {
+            fail_msg("case %zu: %lld us, must be %lld", i, (long long)us, (long long)cases[i].us);
+        }
+    }
+}
+
+TEST(a_histogram_is_read_as_it_was_observed)
+{
+    struct vd_metrics *metrics = vd_metrics_new();
+    struct vd_metric *wait = vd_metric_get(metrics, VD_HISTOGRAM, "wait_seconds", NULL, "W.");
+    struct vd_histogram seen;
+
+    vd_metric_observe(wait, 0.0005);
+    vd_metric_observe_many(wait, 0.0007, 1000);
+    vd_metric_observe_many(wait, 1000, 2);
+    vd_metric_read(wait, &seen);
+    assert_int_equal(seen.counts[0], 1);
+    assert_int_equal(seen.counts[1], 1000);
+    assert_int_equal(seen.counts[VD_HISTOGRAM_BUCKETS - 1], 2);
+    assert_int_equal(vd_metric_value(wait), 1003);
+    vd_metrics_free(metrics);
+}
+
 static void *add_often(void *arg)
 {
     struct vd_metric **both = arg;
@@ -124,4 +168,6 @@ RUN_TESTS(cmocka_unit_test(a_series_is_made_once),
           cmocka_unit_test(series_are_shown_by_name_under_one_head),
           cmocka_unit_test(a_histogram_counts_cumulatively),
           cmocka_unit_test(a_histogram_without_labels_has_only_le),
+          cmocka_unit_test(a_quantile_lies_inside_the_bucket_that_holds_it),
+          cmocka_unit_test(a_histogram_is_read_as_it_was_observed),
           cmocka_unit_test(threads_lose_no_counts))
