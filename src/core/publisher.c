@@ -14,6 +14,10 @@
 
 #define TURN_EVENTS 64         /* taken in one turn of the loop */
 #define COMPLAIN_EVERY_MS 5000 /* between two lines about records that failed */
+#define FLEETING_MAX 4         /* so that an outage piles up no more of them */
+#define FLEETING_FLUSH_MS 500
+
+static const char fleeting; /* its address is the mark of such a record */
 
 struct vd_publisher {
     struct vd_kafka *kafka; /* borrowed, like the next two */
@@ -23,6 +27,7 @@ struct vd_publisher {
     rd_kafka_t *rk; /* NULL: nothing was sent yet */
     rd_kafka_queue_t *queue;
     size_t waiting;   /* for their delivery report */
+    size_t fleeting;  /* likewise, those that are not in 'waiting' */
     size_t failed;    /* since the last line about them */
     int64_t quiet_ms; /* on the loop's clock: no such line before it */
     struct vd_timer *deadline;
@@ -114,6 +119,7 @@ static void close_producer(struct vd_publisher *publisher, void (*on_gone)(void 
     vd_metric_add(publisher->failed_metric, (int64_t)publisher->waiting);
     publisher->failed += publisher->waiting;
     publisher->waiting = 0;
+    publisher->fleeting = 0;
     vd_metric_set(publisher->waiting_metric, 0);
 }
 
@@ -139,6 +145,11 @@ static void take_reports(struct vd_publisher *publisher, rd_kafka_event_t *event
     const rd_kafka_message_t *message;
 
     while ((message = rd_kafka_event_message_next(event)) != NULL) {
+        if (message->_private == &fleeting) {
+            assert(publisher->fleeting > 0);
+            publisher->fleeting--;
+            continue;
+        }
         assert(publisher->waiting > 0);
         publisher->waiting--;
         if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
@@ -205,6 +216,11 @@ static void on_producer_gone(void *arg)
     uv_close((uv_handle_t *)&publisher->async, on_async_closed);
 }
 
+static bool is_done(const struct vd_publisher *publisher)
+{
+    return publisher->waiting == 0 && publisher->fleeting == 0;
+}
+
 /* All is reported, or the time is over. */
 static void end(struct vd_publisher *publisher)
 {
@@ -231,7 +247,7 @@ static void on_async(uv_async_t *handle)
     if (publisher->rk != NULL) {
         turn(publisher);
     }
-    if (publisher->is_closing && publisher->waiting == 0) {
+    if (publisher->is_closing && is_done(publisher)) {
         end(publisher);
     }
 }
@@ -276,15 +292,25 @@ enum vd_status vd_publisher_send(struct vd_publisher *publisher,
     rd_kafka_resp_err_t error;
 
     assert(record->partition >= 0 && !publisher->is_closing);
+    if (record->is_fleeting && publisher->fleeting >= FLEETING_MAX) {
+        return vd_fail(err, VD_AGAIN, "could not publish to \"%s\": %zu records wait already",
+                       record->topic, publisher->fleeting);
+    }
     if (publisher->rk == NULL && open_producer(publisher, err) != VD_OK) {
         return VD_FAILED;
     }
     error = rd_kafka_producev(
         publisher->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_len),
-        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_len), RD_KAFKA_V_END);
+        RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_len),
+        RD_KAFKA_V_OPAQUE(record->is_fleeting ? (void *)(uintptr_t)&fleeting : NULL),
+        RD_KAFKA_V_END);
     switch (error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
+        if (record->is_fleeting) {
+            publisher->fleeting++;
+            return VD_OK;
+        }
         publisher->waiting++;
         vd_metric_set(publisher->waiting_metric, (int64_t)publisher->waiting);
         return VD_OK;
@@ -314,7 +340,10 @@ void vd_publisher_close(struct vd_publisher *publisher, int timeout_ms,
     publisher->is_closing = true;
     publisher->on_closed = on_closed;
     publisher->arg = arg;
-    if (publisher->waiting == 0) {
+    if (publisher->waiting == 0 && timeout_ms > FLEETING_FLUSH_MS) {
+        timeout_ms = FLEETING_FLUSH_MS;
+    }
+    if (is_done(publisher)) {
         end(publisher);
     } else {
         vd_timer_start(publisher->deadline, timeout_ms);

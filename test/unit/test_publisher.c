@@ -139,6 +139,57 @@ TEST(a_producer_that_failed_for_good_is_replaced)
     fixture_fini(&at);
 }
 
+static enum vd_status publish_fleeting(struct fixture *at, struct vd_err *err)
+{
+    const struct vd_publication record = {.topic = "totals",
+                                          .key = "k",
+                                          .key_len = 1,
+                                          .value = "v",
+                                          .value_len = 1,
+                                          .is_fleeting = true};
+
+    return vd_publisher_send(at->publisher, &record, err);
+}
+
+TEST(fleeting_records_arrive_but_are_not_counted)
+{
+    struct fixture at;
+    struct vd_err err = {0};
+
+    fixture_init(&at);
+    for (int sent = 0, turns = 0; sent < 20 && turns < TURNS_MAX; turns++) {
+        enum vd_status status = publish_fleeting(&at, &err);
+
+        assert_true(status == VD_OK || status == VD_AGAIN);
+        sent += status == VD_OK ? 1 : 0;
+        assert_int_equal(vd_publisher_waiting(at.publisher), 0);
+        uv_run(&at.loop.uv, UV_RUN_ONCE);
+    }
+    publish(&at); /* in order: all before it were taken */
+    assert_int_equal(count(&at, "votingd_published_total"), 1);
+    fixture_fini(&at);
+}
+
+TEST(without_a_broker_few_fleeting_records_wait_and_an_end_hardly_does)
+{
+    struct fixture at;
+    struct vd_err err = {0};
+    int64_t begin_ns;
+
+    fixture_init(&at);
+    assert_int_equal(rd_kafka_mock_broker_set_down(at.cluster, 1), 0);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(publish_fleeting(&at, &err), VD_OK);
+    }
+    assert_int_equal(publish_fleeting(&at, &err), VD_AGAIN);
+    assert_string_equal(err.msg, "could not publish to \"totals\": 4 records wait already");
+    begin_ns = vd_mono_ns();
+    fixture_fini(&at);
+    assert_true(vd_mono_ns() - begin_ns < 5000000000); /* half a second, and a slow machine */
+}
+
 RUN_TESTS(cmocka_unit_test(a_passing_fault_is_retried_by_the_library),
           cmocka_unit_test(a_refused_record_is_counted_and_the_next_one_arrives),
-          cmocka_unit_test(a_producer_that_failed_for_good_is_replaced))
+          cmocka_unit_test(a_producer_that_failed_for_good_is_replaced),
+          cmocka_unit_test(fleeting_records_arrive_but_are_not_counted),
+          cmocka_unit_test(without_a_broker_few_fleeting_records_wait_and_an_end_hardly_does))
