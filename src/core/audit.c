@@ -42,7 +42,7 @@ static const struct vd_audit_mark *find_mark(const struct vd_audit_run *run,
     size_t i = 0;
 
     while (run->marks[i].topic != topic) {
-        assert(i + 1 < run->topology->topic_count); /* every topic of a stage has its mark */
+        assert(i + 1 < run->mark_count); /* every topic of a stage has its mark */
         i++;
     }
     return &run->marks[i];
@@ -131,13 +131,13 @@ void vd_audit_note(struct vd_audit *audit, const char *format, ...)
 
 static void check_transactions(struct vd_audit_run *run)
 {
-    VD_AUTO(mem) char *words = vd_format("ends of %zu topics", run->topology->topic_count);
+    VD_AUTO(mem) char *words = vd_format("ends of %zu topics", run->mark_count);
     struct vd_audit_claim *claim =
         vd_audit_report_claim(&run->report, TOPICS, "last stable offsets", words);
     int64_t stable = 0;
     int64_t written = 0;
 
-    for (size_t i = 0; i < run->topology->topic_count; i++) {
+    for (size_t i = 0; i < run->mark_count; i++) {
         const struct vd_audit_mark *mark = &run->marks[i];
 
         for (int32_t p = 0; p < mark->partitions; p++) {
@@ -181,7 +181,7 @@ static enum vd_status look_again(struct vd_audit_run *run, const struct vd_audit
 
 static enum vd_status check_rest(struct vd_audit_run *run, struct vd_err *err)
 {
-    for (size_t i = 0; i < run->topology->topic_count; i++) {
+    for (size_t i = 0; i < run->mark_count; i++) {
         if (look_again(run, &run->marks[i], err) != VD_OK) {
             return err->status;
         }

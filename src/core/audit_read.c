@@ -146,11 +146,12 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
     if (run->reader == NULL) {
         return err->status;
     }
-    run->marks = vd_alloc_array(topology->topic_count, sizeof(*run->marks));
-    if (vd_topics_look(run->kafka, topology->topics, topology->topic_count, ASK_MS, err) != VD_OK) {
+    run->mark_count = topology->topic_count - (topology->nodes_topic != NULL ? 1 : 0);
+    run->marks = vd_alloc_array(run->mark_count + 1, sizeof(*run->marks));
+    if (vd_topics_look(run->kafka, topology->topics, run->mark_count, ASK_MS, err) != VD_OK) {
         return err->status;
     }
-    for (size_t i = 0; i < topology->topic_count; i++) {
+    for (size_t i = 0; i < run->mark_count; i++) {
         run->marks[i].topic = topology->topics[i];
         if (open_mark(run, &run->marks[i], err) != VD_OK) {
             return err->status;
@@ -161,7 +162,7 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
 
 void vd_audit_close_topics(struct vd_audit_run *run)
 {
-    for (size_t i = 0; i < run->topology->topic_count && run->marks != NULL; i++) {
+    for (size_t i = 0; i < run->mark_count && run->marks != NULL; i++) {
         free(run->marks[i].begin);
         free(run->marks[i].stable);
         free(run->marks[i].written);

@@ -35,6 +35,7 @@ struct vd_audit_run {
     struct vd_kafka *kafka;
     rd_kafka_t *reader;
     struct vd_audit_mark *marks; /* as topology->topics */
+    size_t mark_count;           /* without the nodes topic, which is never at rest */
     PGconn *sql;                 /* NULL: not connected */
     struct vd_audit_report report;
     bool is_sound;     /* the record at hand: its headers are of our form; */

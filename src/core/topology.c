@@ -24,6 +24,12 @@ const struct vd_opt vd_daemon_opts[] = {
            .help = "form of the lines on standard error"),
     VD_OPT(struct vd_daemon_conf, drain_timeout_ms, .def = "30000", .min = 100, .max = 600000,
            .help = "from SIGTERM to the exit at the latest, in milliseconds"),
+    VD_OPT(struct vd_daemon_conf, nodes_topic, .def = "votingd_nodes",
+           .help =
+               "compacted topic on which every node says how it is, for the dashboard's pipeline "
+               "view; empty: none"),
+    VD_OPT(struct vd_daemon_conf, nodes_ms, .def = "2000", .min = 500, .max = 60000,
+           .help = "how often a node does so, in milliseconds"),
     VD_OPT_END,
 };
 
@@ -463,6 +469,7 @@ enum vd_status vd_topology_load(struct vd_topology *topology, const struct vd_to
         load_kafka(&load);
         load_servers(&load);
         vd_load_topics(&load);
+        vd_load_nodes_topic(&load);
         vd_load_stages(&load);
         vd_load_check_topics(&load);
         vd_load_nodes(&load);

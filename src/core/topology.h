@@ -16,6 +16,8 @@ struct vd_daemon_conf {
     char *log_level;          /* error|warn|info|debug */
     char *log_format;         /* text|json */
     int64_t drain_timeout_ms; /* SIGTERM to exit, at the latest */
+    char *nodes_topic;        /* where every node says how it is; "": nowhere */
+    int64_t nodes_ms;         /* between two records of a node */
 };
 extern const struct vd_opt vd_daemon_opts[];
 
@@ -65,8 +67,10 @@ struct vd_topology {
     struct vd_kafka_conf kafka;
     struct vd_postgres_conf postgres;
     struct vd_web_conf web;
-    struct vd_topic_conf **topics; /* every topic that a port or dead of 'stages' names. Borrowed */
+    struct vd_topic_conf **topics; /* every topic that a port or dead of 'stages' names, and last
+                                      the nodes topic, if there is one. Borrowed */
     size_t topic_count;
+    struct vd_topic_conf *nodes_topic; /* written by the nodes themselves; NULL: none. Borrowed */
     struct vd_stage_conf **stages; /* in the file's order, those that run on this node. Borrowed */
     size_t stage_count;
     struct vd_topic_conf **all_topics; /* every one the file names. Owned */

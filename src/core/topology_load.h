@@ -87,6 +87,9 @@ void vd_load_stages(struct vd_load *load);
 /* Read every [topic:NAME] section. */
 void vd_load_topics(struct vd_load *load);
 
+/* The nodes topic, declared or not. */
+void vd_load_nodes_topic(struct vd_load *load);
+
 /* The topic that an entry of a stage names; its mention is noted. NULL: the name is wrong, which
  * was reported. Owns: the topology. */
 struct vd_topic_conf *vd_load_use(struct vd_load *load, const struct vd_use *use);

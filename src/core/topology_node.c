@@ -152,9 +152,12 @@ static void apply_command_line(struct vd_load *load, bool *marks)
     }
 }
 
-/* Note a topic once. */
+/* Note a topic once; not the nodes topic, which comes last. */
 static void need_topic(struct vd_topology *topology, struct vd_topic_conf *topic)
 {
+    if (topic == topology->nodes_topic) {
+        return;
+    }
     for (size_t i = 0; i < topology->topic_count; i++) {
         if (topology->topics[i] == topic) {
             return;
@@ -190,6 +193,9 @@ static void choose_stages(struct vd_load *load, const bool *marks)
         need_topics(topology, conf->outputs, vd_port_count(conf->desc->outputs));
         need_topics(topology, conf->tables, conf->table_count);
         need_topic(topology, conf->dead_topic);
+    }
+    if (topology->nodes_topic != NULL) {
+        topology->topics[topology->topic_count++] = topology->nodes_topic;
     }
     if (topology->stage_count == 0 && load->fault_count == 0) {
         vd_load_fault(load, NULL, "no stage would run on node \"%s\"; %s", topology->node,

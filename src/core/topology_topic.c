@@ -7,6 +7,7 @@
 
 #define TOPIC_BYTES_MAX 249 /* Kafka's own limit */
 #define PREFIX "topic:"
+#define NODES_SEGMENT_BYTES 1048576 /* cleaned soon, so that whoever starts reads little */
 
 static struct vd_topic_conf *find_topic(const struct vd_topology *topology, const char *name)
 {
@@ -73,6 +74,39 @@ void vd_load_topics(struct vd_load *load)
     }
 }
 
+void vd_load_nodes_topic(struct vd_load *load)
+{
+    struct vd_topology *topology = load->topology;
+    const char *name = topology->daemon.nodes_topic;
+    const struct vd_ini_entry *at = vd_ini_find(&topology->ini, "votingd", "nodes_topic");
+    struct vd_topic_conf *topic = find_topic(topology, name);
+
+    if (*name == '\0') {
+        return;
+    }
+    if (!is_topic_name(name)) {
+        vd_load_fault_value(load, at,
+                            "section [votingd]: option \"nodes_topic\": a topic's name has 1 to %d "
+                            "letters, digits, '_', '-' and '.', got \"%.64s\"",
+                            TOPIC_BYTES_MAX, name);
+        return;
+    }
+    if (topic == NULL) {
+        topic = add_topic(topology, name);
+        free(topic->cleanup);
+        topic->cleanup = vd_strdup("compact");
+        topic->partitions = 1;
+        topic->segment_bytes = NODES_SEGMENT_BYTES;
+    } else if (strcmp(topic->cleanup, "compact") != 0) {
+        vd_load_fault(
+            load, header_of(load, name),
+            "topic \"%s\": the nodes write it, so it is compacted; set cleanup = compact, "
+            "or another nodes_topic in [votingd]",
+            name);
+    }
+    topology->nodes_topic = topic;
+}
+
 struct vd_topic_conf *vd_load_use(struct vd_load *load, const struct vd_use *use)
 {
     const char *name = use->entry->value;
@@ -104,6 +138,9 @@ static bool is_write(enum vd_use_kind kind)
 
 static bool is_used(const struct vd_load *load, const struct vd_topic_conf *topic, bool writing)
 {
+    if (writing && topic == load->topology->nodes_topic) {
+        return true;
+    }
     for (size_t i = 0; i < load->use_count; i++) {
         if (load->uses[i].topic == topic && is_write(load->uses[i].kind) == writing) {
             return true;
@@ -149,6 +186,13 @@ static void check_read(struct vd_load *load, const struct vd_use *use)
             "= compact in [topic:%s]",
             use->stage, use->port, topic, topic);
     }
+    if (use->kind == VD_USE_INPUT && use->topic == load->topology->nodes_topic) {
+        vd_load_fault_value(load, use->entry,
+                            "stage \"%s\": input \"%s\": topic \"%s\" is the nodes' own, which no "
+                            "stage consumes; follow it as a table",
+                            use->stage, use->port, topic);
+        return;
+    }
     if (use->topic->external || is_used(load, use->topic, true)) {
         return;
     }
@@ -166,6 +210,14 @@ static void check_write(struct vd_load *load, const struct vd_use *use)
     const char *topic = use->topic->name;
     VD_AUTO(mem) char *remedy = NULL;
 
+    if (use->topic == load->topology->nodes_topic) {
+        vd_load_fault_value(
+            load, use->entry,
+            "stage \"%s\": key \"%s\": only the nodes themselves write topic \"%s\"; "
+            "name another one, or another nodes_topic in [votingd]",
+            use->stage, use->entry->key, topic);
+        return;
+    }
     if (is_used(load, use->topic, false) || header_of(load, topic) != NULL) {
         return;
     }

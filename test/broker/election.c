@@ -91,7 +91,8 @@ static bool is_topic(const char *word, size_t len)
                                          "aggregated_votes_by_region",
                                          "aggregated_votes_by_state_and_candidate",
                                          "enriched_votes",
-                                         "enriched_dead"};
+                                         "enriched_dead",
+                                         "votingd_nodes"};
 
     for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
         if (strlen(topics[i]) == len && memcmp(topics[i], word, len) == 0) {

@@ -104,7 +104,7 @@ TEST(a_right_topology_is_loaded_whole)
     assert_string_equal(sample.topology.kafka.props[0].name, "compression.type");
     assert_string_equal(sample.topology.web.listen, "127.0.0.1:0");
     assert_int_equal(sample.topology.stage_count, 2);
-    assert_int_equal(sample.topology.topic_count, 3);
+    assert_int_equal(sample.topology.topic_count, 4); /* with the nodes' own */
     relay = sample.topology.stages[1];
     assert_string_equal(relay->name, "relay");
     assert_string_equal(relay->plugin, "relay");
@@ -330,6 +330,69 @@ TEST(faults_of_topics_between_stages)
     EXPECT_ALL(cases);
 }
 
+TEST(the_nodes_topic_comes_last_and_can_be_another_or_none)
+{
+    static const struct {
+        const char *set;
+        size_t topics;
+        int64_t partitions;
+    } cases[] = {
+        {"votingd.nodes_topic=votingd_nodes", 5, 1},
+        {"votingd.nodes_topic=", 4, 0},
+        {"votingd.nodes_topic=here", 4, 7},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        const char *const set[] = {cases[i].set, "topic:here.external=yes"};
+        struct vd_topology_args args = {.set = set, .set_count = i == 2 ? 1 : 2};
+        struct sample sample;
+
+        sample_load(&sample,
+                    HEAD TOPICS "[topic:here]\npartitions = 7\ncleanup = compact\n" SOURCE RELAY
+                                "table.totals = here\n",
+                    &args);
+        assert_string_equal(vd_buf_text(&sample.errors), "");
+        assert_int_equal(sample.topology.topic_count, cases[i].topics);
+        if (cases[i].partitions == 0) {
+            assert_null(sample.topology.nodes_topic);
+        } else {
+            assert_ptr_equal(sample.topology.nodes_topic,
+                             sample.topology.topics[sample.topology.topic_count - 1]);
+            assert_int_equal(sample.topology.nodes_topic->partitions, cases[i].partitions);
+        }
+        sample_fini(&sample);
+    }
+}
+
+TEST(faults_of_the_nodes_topic)
+{
+    static const struct wrong cases[] = {
+        {TOPICS "[topic:votingd_nodes]\n" SOURCE RELAY,
+         "t.ini:10:2: topic \"votingd_nodes\": the nodes write it, so it is compacted; set cleanup "
+         "= "
+         "compact, or another nodes_topic in [votingd]\n"},
+        {TOPICS SOURCE RELAY "[stage:sink]\ninput.records = votingd_nodes\ndead = lost\n",
+         "t.ini:17:17: stage \"sink\": input \"records\": topic \"votingd_nodes\" is the nodes' "
+         "own, "
+         "which no stage consumes; follow it as a table\n"},
+        {TOPICS SOURCE RELAY "[stage:sink]\ninput.records = in\ndead = votingd_nodes\n",
+         "t.ini:18:8: stage \"sink\": key \"dead\": only the nodes themselves write topic "
+         "\"votingd_nodes\"; name another one, or another nodes_topic in [votingd]\n"},
+        {"[topic:votingd_node]\ncleanup = compact\n" TOPICS SOURCE RELAY
+         "table.totals = votingd_node\n",
+         "t.ini:18:16: stage \"relay\": table \"totals\": no stage writes topic \"votingd_node\"; "
+         "did "
+         "you mean \"votingd_nodes\"?\n"},
+    };
+    static const char *const set[] = {"votingd.nodes_topic=a b"};
+    struct vd_topology_args args = {.set = set, .set_count = 1};
+
+    EXPECT_ALL(cases);
+    expect_errors(HEAD TOPICS SOURCE RELAY, &args,
+                  "--set: section [votingd]: option \"nodes_topic\": a topic's name has 1 to 249 "
+                  "letters, digits, '_', '-' and '.', got \"a b\"\n");
+}
+
 TEST(disabled_stages_count_as_writers_and_readers)
 {
     struct vd_topology_args args = {0};
@@ -448,7 +511,7 @@ TEST(nodes_run_what_their_section_lists)
         sample_load(&sample, text, &args);
         assert_string_equal(vd_buf_text(&sample.errors), "");
         assert_int_equal(sample.topology.stage_count, cases[i].stages);
-        assert_int_equal(sample.topology.topic_count, cases[i].topics);
+        assert_int_equal(sample.topology.topic_count, cases[i].topics + 1); /* the nodes' own */
         sample_fini(&sample);
     }
 }
@@ -504,14 +567,15 @@ TEST(the_summary_shows_stages_topics_and_what_is_left_out)
     assert_string_equal(vd_buf_text(&sample.errors), "");
     vd_topology_summarise(&sample.topology, &out);
     assert_string_equal(vd_buf_text(&out),
-                        "node main of application votingd: 2 stages, 3 topics\n"
+                        "node main of application votingd: 2 stages, 4 topics\n"
                         "\nstage source\n  writes   in\n"
                         "\nstage relay\n  reads    in\n  writes   out\n  dead     lost\n"
                         "\nstage twin: does not run on this node\n"
-                        "\nTOPIC  PARTITIONS  CLEANUP\n"
-                        "in              2  delete\n"
-                        "out             2  delete\n"
-                        "lost            1  delete\n");
+                        "\nTOPIC          PARTITIONS  CLEANUP\n"
+                        "in                      2  delete\n"
+                        "out                     2  delete\n"
+                        "lost                    1  delete\n"
+                        "votingd_nodes           1  compact\n");
     sample_fini(&sample);
 }
 
@@ -553,6 +617,8 @@ RUN_TESTS(cmocka_unit_test(a_right_topology_is_loaded_whole),
           cmocka_unit_test(a_stage_may_take_tables_that_only_the_topology_names),
           cmocka_unit_test(faults_of_sections_and_their_options),
           cmocka_unit_test(faults_of_stages), cmocka_unit_test(faults_of_topics_between_stages),
+          cmocka_unit_test(the_nodes_topic_comes_last_and_can_be_another_or_none),
+          cmocka_unit_test(faults_of_the_nodes_topic),
           cmocka_unit_test(disabled_stages_count_as_writers_and_readers),
           cmocka_unit_test(topics_of_other_programs_are_declared_external),
           cmocka_unit_test(all_faults_come_at_once_sorted_by_place),
