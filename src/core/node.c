@@ -117,6 +117,7 @@ static void on_stage_stopped(void *arg)
     struct vd_node *node = arg;
 
     if (--node->stages_running == 0) {
+        vd_presence_close(vd_take(node->presence));
         vd_publisher_close(node->host.publisher, PUBLISHER_FLUSH_MS, on_publisher_closed, node);
     }
 }
@@ -167,6 +168,7 @@ static void drain(struct vd_node *node, int exit_code)
             vd_stage_drain(node->stages[i], on_stage_stopped, node);
         }
     }
+    vd_presence_speak(node->presence);
     on_stage_stopped(node);
 }
 
@@ -272,6 +274,7 @@ static void on_topics_done(void *arg, const struct vd_err *failure)
             return;
         }
     }
+    vd_presence_start(node->presence);
     vd_info(node->log, "running: %zu stages, http://%s/", node->stage_count,
             vd_web_address(node->host.web));
 }
@@ -300,6 +303,7 @@ static void open_host(struct vd_node *node)
     host->publisher = vd_publisher_new(host->kafka, &node->loop, log, host->metrics);
     host->http = vd_http_new(&node->loop);
     host->web = vd_web_new(&node->loop, &topology->web, log, host->metrics);
+    node->presence = vd_presence_new(node);
 }
 
 static enum vd_status open_stages(struct vd_node *node, struct vd_err *err)

@@ -34,23 +34,28 @@ static void add_since(struct vd_buf *out, const struct vd_trouble *trouble)
     }
 }
 
+bool vd_node_stage_is_ready(const struct vd_node *node, const struct vd_stage *stage,
+                            char cause[VD_NODE_CAUSE_BYTES])
+{
+    bool is_ready = vd_stage_is_ready(stage, cause, VD_ERR_MSG_BYTES);
+
+    if (!is_ready && node->waiting_for[0] != '\0' && stage->life == VD_LIFE_STARTED) {
+        (void)snprintf(cause, VD_NODE_CAUSE_BYTES, "%s%s%s", node->waiting_for,
+                       stage->trouble[0] != '\0' ? "; " : "", stage->trouble); /* fits */
+    }
+    return is_ready;
+}
+
 static bool add_stage(struct vd_buf *out, const struct vd_node *node, const struct vd_stage *stage)
 {
-    char reason[VD_ERR_MSG_BYTES];
-    bool is_ready = vd_stage_is_ready(stage, reason, sizeof(reason));
-    char both[2 * VD_ERR_MSG_BYTES + 64];
+    char cause[VD_NODE_CAUSE_BYTES];
+    bool is_ready = vd_node_stage_is_ready(node, stage, cause);
 
     vd_buf_add_text(out, "{\"stage\":");
     vd_buf_add_json(out, stage->conf->name, strlen(stage->conf->name));
     vd_buf_printf(out, ",\"ready\":%s", is_ready ? "true" : "false");
-    if (!is_ready && node->waiting_for[0] != '\0' && stage->life == VD_LIFE_STARTED) {
-        (void)snprintf(both, sizeof(both), "%s%s%s", node->waiting_for,
-                       stage->trouble[0] != '\0' ? "; " : "", stage->trouble); /* fits */
-        add_text(out, "cause", both);
-    } else if (!is_ready) {
-        add_text(out, "cause", reason);
-    }
     if (!is_ready) {
+        add_text(out, "cause", cause);
         add_since(out, &stage->unready);
     }
     vd_buf_add_char(out, '}');

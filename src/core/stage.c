@@ -45,13 +45,18 @@ static bool is_step(enum vd_stage_life from, enum vd_stage_life to)
     }
 }
 
-void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life)
+const char *vd_stage_life_name(enum vd_stage_life life)
 {
     static const char *const names[] = {"new",      "started", "running", "halted",
                                         "draining", "closing", "stopped"};
 
+    return names[life];
+}
+
+void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life)
+{
     assert(is_step(stage->life, life));
-    vd_debug(stage->log, "%s -> %s", names[stage->life], names[life]);
+    vd_debug(stage->log, "%s -> %s", vd_stage_life_name(stage->life), vd_stage_life_name(life));
     stage->life = life;
 }
 

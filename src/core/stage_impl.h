@@ -220,6 +220,7 @@ void vd_stage_tick(struct vd_stage *stage); /* every second: gauges, waiting, th
 /* 'reason' is set if it is not. */
 bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes);
 void vd_stage_set_life(struct vd_stage *stage, enum vd_stage_life life);
+const char *vd_stage_life_name(enum vd_stage_life life);              /* "running" */
 void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err); /* NULL: it works again */
 /* vd_stage_stop_partition, of any input. */
 void vd_stage_stop_part(struct vd_stage *stage, struct vd_part *part, const char *format, ...)
