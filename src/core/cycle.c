@@ -403,6 +403,7 @@ void vd_cycle_on_end(void *arg, const rd_kafka_topic_partition_t *at)
 
     if (part != NULL && at->offset >= part->next_offset) {
         part->is_at_end = true;
+        part->seen_end = at->offset;
     }
 }
 

@@ -133,16 +133,14 @@ static void add_ports(struct writer *to, const struct vd_stage *stage)
         }
     }
     vd_buf_add_text(to->out, "],\"tables\":[");
-    for (size_t i = 0; i < stage->table_count; i++) {
+    for (size_t i = 0; i < conf->table_count; i++) {
         if (conf->tables[i] != NULL) {
-            begin_port(to, stage->desc->tables[i].name, conf->tables[i]);
+            begin_port(to, conf->table_names[i], conf->tables[i]);
             vd_buf_add_char(to->out, '}');
         }
     }
     vd_buf_add_char(to->out, ']');
-    if (conf->dead_topic != NULL) {
-        add_text(to, "dead_topic", conf->dead_topic->name);
-    }
+    add_text(to, "dead_topic", conf->dead_topic != NULL ? conf->dead_topic->name : "");
 }
 
 /* Records emitted, and those of them that the stage has refused. */

@@ -329,7 +329,7 @@ static struct vd_metric *lag_metric(struct vd_stage *stage, const struct vd_part
 
     return vd_stage_metric(stage, VD_GAUGE, "consumer_lag", labels,
                            "offsets of the partition that are not yet committed, transaction "
-                           "markers included; 0 where it is another node's");
+                           "markers on the way included; 0 where it is another node's");
 }
 
 /* Consumer lag: what the broker has beyond what was committed, from the library's last answers. */
@@ -340,6 +340,7 @@ static void update_lag(struct vd_stage *stage)
         const char *topic = stage->conf->inputs[part->input]->name;
         int64_t low = 0;
         int64_t high = 0;
+        int64_t next;
 
         if (rd_kafka_get_watermark_offsets(vd_consumer_handle(stage->consumer), topic,
                                            part->partition, &low,
@@ -348,7 +349,8 @@ static void update_lag(struct vd_stage *stage)
             continue;
         }
         part->lag = part->lag != NULL ? part->lag : lag_metric(stage, part);
-        vd_metric_set(part->lag, high - part->next_offset + (int64_t)part->held_count);
+        next = part->next_offset > part->seen_end ? part->next_offset : part->seen_end;
+        vd_metric_set(part->lag, (high > next ? high - next : 0) + (int64_t)part->held_count);
     }
 }
 

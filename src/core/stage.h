@@ -133,6 +133,7 @@ VD_API struct vd_log *vd_stage_log(const struct vd_stage *stage);
 VD_API struct vd_loop *vd_stage_loop(const struct vd_stage *stage);
 VD_API const char *vd_stage_name(const struct vd_stage *stage); /* of the section */
 VD_API const char *vd_stage_node(const struct vd_stage *stage);
+VD_API const char *vd_stage_application(const struct vd_stage *stage); /* since 1.1 */
 
 /* The table, or the topic behind a port, by the port's index in the descriptor; NULL where an
  * optional port is not mapped. */

@@ -29,6 +29,11 @@ const char *vd_stage_node(const struct vd_stage *stage)
     return stage->host->node;
 }
 
+const char *vd_stage_application(const struct vd_stage *stage)
+{
+    return stage->host->application;
+}
+
 /* The topic behind a port, or NULL. */
 static const struct vd_topic_conf *input_topic(const struct vd_stage *stage, size_t input)
 {

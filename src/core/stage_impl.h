@@ -50,6 +50,7 @@ struct vd_part {
     bool is_owned;
     int refs;            /* one while owned, one for each batch with records of it */
     int64_t next_offset; /* the next one expected; records below it are dropped */
+    int64_t seen_end;    /* the end when it was reached last: markers before it are no lag */
     int64_t last; /* source offset last emitted on the chained output, batches under way included */
     int64_t last_committed;
     int64_t floor; /* what records up to here became was emitted before they were read */

@@ -1,89 +1,14 @@
 /* Topologies: every fault is found at once, with its place and its remedy. Lines 1 to 4 of each
  * file are HEAD, so a case's own text begins in line 5. */
-#include "test.h"
+#include "topology_sample.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "alloc.h"
-#include "topology.h"
 
-#define HEAD                           \
-    "[votingd]\n"                      \
-    "plugin_path = " TEST_MODULES "\n" \
-    "[kafka]\n"                        \
-    "brokers = localhost:9092\n"
-#define TOPICS "[topic:in]\npartitions = 2\n[topic:out]\npartitions = 2\n[topic:lost]\n"
-#define SOURCE "[stage:source]\noutput.results = in\n"
-#define RELAY "[stage:relay]\ninput.records = in\noutput.results = out\ndead = lost\n"
-#define FILE_NAME "t.ini"
-
-/* One loaded topology in a folder of its own. */
-struct sample {
-    struct vd_topology topology;
-    struct vd_buf errors; /* every line */
-    struct vd_err err;
-    enum vd_status status;
-};
-
-static void on_error(void *arg, const char *line)
-{
-    vd_buf_printf(arg, "%s\n", line);
-}
-
-static void sample_load(struct sample *sample, const char *text, struct vd_topology_args *args)
-{
-    char folder[] = "/tmp/votingd-test-topology-XXXXXX";
-    FILE *file = NULL;
-
-    *sample = (struct sample){0};
-    assert_non_null(mkdtemp(folder));
-    assert_int_equal(chdir(folder), 0);
-    file = fopen(FILE_NAME, "we");
-    assert_non_null(file);
-    assert_true(fputs(text, file) >= 0);
-    assert_int_equal(fclose(file), 0);
-    args->path = FILE_NAME;
-    sample->status =
-        vd_topology_load(&sample->topology, args, on_error, &sample->errors, &sample->err);
-    assert_int_equal(sample->status, sample->errors.len == 0 ? VD_OK : VD_INVALID);
-    assert_int_equal(unlink(FILE_NAME), 0);
-    assert_int_equal(chdir("/"), 0);
-    assert_int_equal(rmdir(folder), 0);
-}
-
-static void sample_fini(struct sample *sample)
-{
-    vd_topology_fini(&sample->topology);
-    vd_buf_fini(&sample->errors);
-}
-
-static void expect_errors(const char *text, struct vd_topology_args *args, const char *errors)
-{
-    struct sample sample;
-
-    sample_load(&sample, text, args);
-    assert_string_equal(vd_buf_text(&sample.errors), errors);
-    sample_fini(&sample);
-}
-
-struct wrong {
-    const char *text, *errors;
-};
-
-static void expect_all(const struct wrong *cases, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        VD_AUTO(mem) char *text = vd_format(HEAD "%s", cases[i].text);
-        struct vd_topology_args args = {0};
-
-        expect_errors(text, &args, cases[i].errors);
-    }
-}
-
-#define EXPECT_ALL(cases) expect_all(cases, sizeof(cases) / sizeof(*(cases)))
+#include "test.h"
 
 TEST(a_right_topology_is_loaded_whole)
 {
@@ -162,7 +87,7 @@ TEST(a_stage_may_take_tables_that_only_the_topology_names)
     assert_string_equal(gather->table_names[1], "by_age");
     assert_string_equal(gather->tables[1]->name, "more");
     assert_string_equal(gather->table_names[2], "by_town");
-    assert_int_equal(sample.topology.topic_count, 4);
+    assert_int_equal(sample.topology.topic_count, 5); /* with the nodes' own */
     sample_fini(&sample);
 }
 
@@ -330,69 +255,6 @@ TEST(faults_of_topics_between_stages)
     EXPECT_ALL(cases);
 }
 
-TEST(the_nodes_topic_comes_last_and_can_be_another_or_none)
-{
-    static const struct {
-        const char *set;
-        size_t topics;
-        int64_t partitions;
-    } cases[] = {
-        {"votingd.nodes_topic=votingd_nodes", 5, 1},
-        {"votingd.nodes_topic=", 4, 0},
-        {"votingd.nodes_topic=here", 4, 7},
-    };
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        const char *const set[] = {cases[i].set, "topic:here.external=yes"};
-        struct vd_topology_args args = {.set = set, .set_count = i == 2 ? 1 : 2};
-        struct sample sample;
-
-        sample_load(&sample,
-                    HEAD TOPICS "[topic:here]\npartitions = 7\ncleanup = compact\n" SOURCE RELAY
-                                "table.totals = here\n",
-                    &args);
-        assert_string_equal(vd_buf_text(&sample.errors), "");
-        assert_int_equal(sample.topology.topic_count, cases[i].topics);
-        if (cases[i].partitions == 0) {
-            assert_null(sample.topology.nodes_topic);
-        } else {
-            assert_ptr_equal(sample.topology.nodes_topic,
-                             sample.topology.topics[sample.topology.topic_count - 1]);
-            assert_int_equal(sample.topology.nodes_topic->partitions, cases[i].partitions);
-        }
-        sample_fini(&sample);
-    }
-}
-
-TEST(faults_of_the_nodes_topic)
-{
-    static const struct wrong cases[] = {
-        {TOPICS "[topic:votingd_nodes]\n" SOURCE RELAY,
-         "t.ini:10:2: topic \"votingd_nodes\": the nodes write it, so it is compacted; set cleanup "
-         "= "
-         "compact, or another nodes_topic in [votingd]\n"},
-        {TOPICS SOURCE RELAY "[stage:sink]\ninput.records = votingd_nodes\ndead = lost\n",
-         "t.ini:17:17: stage \"sink\": input \"records\": topic \"votingd_nodes\" is the nodes' "
-         "own, "
-         "which no stage consumes; follow it as a table\n"},
-        {TOPICS SOURCE RELAY "[stage:sink]\ninput.records = in\ndead = votingd_nodes\n",
-         "t.ini:18:8: stage \"sink\": key \"dead\": only the nodes themselves write topic "
-         "\"votingd_nodes\"; name another one, or another nodes_topic in [votingd]\n"},
-        {"[topic:votingd_node]\ncleanup = compact\n" TOPICS SOURCE RELAY
-         "table.totals = votingd_node\n",
-         "t.ini:18:16: stage \"relay\": table \"totals\": no stage writes topic \"votingd_node\"; "
-         "did "
-         "you mean \"votingd_nodes\"?\n"},
-    };
-    static const char *const set[] = {"votingd.nodes_topic=a b"};
-    struct vd_topology_args args = {.set = set, .set_count = 1};
-
-    EXPECT_ALL(cases);
-    expect_errors(HEAD TOPICS SOURCE RELAY, &args,
-                  "--set: section [votingd]: option \"nodes_topic\": a topic's name has 1 to 249 "
-                  "letters, digits, '_', '-' and '.', got \"a b\"\n");
-}
-
 TEST(disabled_stages_count_as_writers_and_readers)
 {
     struct vd_topology_args args = {0};
@@ -453,7 +315,8 @@ TEST(a_missing_file_is_said_once)
     struct vd_err err = {0};
     const struct vd_topology_args args = {.path = "/nowhere/x.ini"};
 
-    assert_int_equal(vd_topology_load(&topology, &args, on_error, &errors, &err), VD_INVALID);
+    assert_int_equal(vd_topology_load(&topology, &args, sample_on_error, &errors, &err),
+                     VD_INVALID);
     assert_string_equal(vd_buf_text(&errors),
                         "could not open \"/nowhere/x.ini\": No such file or directory\n");
     assert_string_equal(err.msg, "1 error in \"/nowhere/x.ini\"");
@@ -483,61 +346,6 @@ TEST(the_command_line_changes_values_and_says_its_own_faults)
         "--enable: no stage \"rely\"; did you mean \"relay\"?\n"
         "--disable: no stage \"sourec\"; did you mean \"source\"?\n"
         "--disable: stage \"relay\" is named by --enable too\n");
-}
-
-TEST(nodes_run_what_their_section_lists)
-{
-    static const char text[] = HEAD TOPICS SOURCE RELAY
-        "enabled = no\n[node:a]\nstages = source , relay\n[node:b]\nstages = source\n[node:c]\n";
-    static const char *const relay[] = {"relay"};
-    static const char *const source[] = {"source"};
-    const struct {
-        struct vd_topology_args args;
-        size_t stages, topics;
-    } cases[] = {
-        {{.node = NULL}, 1, 1},
-        {{.node = "a"}, 1, 1}, /* a stage that is not enabled does not run for being listed */
-        {{.node = "b", .enable = relay, .enable_count = 1}, 2, 3},
-        {{.node = "c", .enable = relay, .enable_count = 1}, 2, 3},
-        {{.node = "a", .enable = relay, .enable_count = 1, .disable = source, .disable_count = 1},
-         1,
-         3},
-    };
-
-    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-        struct vd_topology_args args = cases[i].args;
-        struct sample sample;
-
-        sample_load(&sample, text, &args);
-        assert_string_equal(vd_buf_text(&sample.errors), "");
-        assert_int_equal(sample.topology.stage_count, cases[i].stages);
-        assert_int_equal(sample.topology.topic_count, cases[i].topics + 1); /* the nodes' own */
-        sample_fini(&sample);
-    }
-}
-
-TEST(faults_of_nodes)
-{
-    static const struct wrong cases[] = {
-        {TOPICS SOURCE RELAY "[node:a]\nstages = source, rellay, x\n",
-         "t.ini:17:10: node \"a\": option \"stages\": no stage \"rellay\"; did you mean "
-         "\"relay\"?\n"
-         "t.ini:17:10: node \"a\": option \"stages\": no stage \"x\"; there are source, relay\n"},
-        {TOPICS SOURCE RELAY "[node:a b]\n",
-         "t.ini:16:2: node \"a b\": a name has 1 to 64 letters, digits, '_' and '-'\n"},
-        {TOPICS SOURCE RELAY "[node:main]\nstage = relay\n",
-         "t.ini:17:1: node \"main\": unknown option \"stage\"; did you mean \"stages\"?\n"},
-        {TOPICS SOURCE "enabled = no\n" RELAY "enabled = no\n",
-         "t.ini:1:1: no stage would run on node \"main\"; enable one with `enabled = yes`, "
-         "[node:NAME] or --enable\n"},
-    };
-
-    EXPECT_ALL(cases);
-    expect_errors(HEAD TOPICS SOURCE RELAY "[node:east]\n[node:west]\n",
-                  &(struct vd_topology_args){.node = "wst"},
-                  "--node: no section [node:wst]; did you mean \"west\"?\n");
-    expect_errors(HEAD TOPICS SOURCE RELAY, &(struct vd_topology_args){.node = "a.b"},
-                  "--node: \"a.b\": a name has 1 to 64 letters, digits, '_' and '-'\n");
 }
 
 TEST(a_secret_is_nowhere_in_the_messages)
@@ -617,15 +425,12 @@ RUN_TESTS(cmocka_unit_test(a_right_topology_is_loaded_whole),
           cmocka_unit_test(a_stage_may_take_tables_that_only_the_topology_names),
           cmocka_unit_test(faults_of_sections_and_their_options),
           cmocka_unit_test(faults_of_stages), cmocka_unit_test(faults_of_topics_between_stages),
-          cmocka_unit_test(the_nodes_topic_comes_last_and_can_be_another_or_none),
-          cmocka_unit_test(faults_of_the_nodes_topic),
           cmocka_unit_test(disabled_stages_count_as_writers_and_readers),
           cmocka_unit_test(topics_of_other_programs_are_declared_external),
           cmocka_unit_test(all_faults_come_at_once_sorted_by_place),
           cmocka_unit_test(a_fault_of_form_hides_what_would_follow_from_it),
           cmocka_unit_test(a_missing_file_is_said_once),
           cmocka_unit_test(the_command_line_changes_values_and_says_its_own_faults),
-          cmocka_unit_test(nodes_run_what_their_section_lists), cmocka_unit_test(faults_of_nodes),
           cmocka_unit_test(a_secret_is_nowhere_in_the_messages),
           cmocka_unit_test(the_summary_shows_stages_topics_and_what_is_left_out),
           cmocka_unit_test(a_stage_is_described_by_its_tables))

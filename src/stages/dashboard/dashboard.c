@@ -10,6 +10,7 @@
 #include "feed.h"
 #include "page.h"
 #include "picture.h"
+#include "pipeline.h"
 #include "stage.h"
 #include "wire.h"
 
@@ -39,7 +40,9 @@ struct dashboard {
     struct vd_stage *stage;
     struct wire_election election;
     struct picture picture;
-    struct watch *watches; /* owned; by index of the table */
+    struct pipeline pipeline;
+    struct vd_table *nodes; /* where the pipeline comes from; NULL: not mapped */
+    struct watch *watches;  /* owned; by index of the table */
     size_t watch_count;
     struct counts *counts; /* owned */
     struct api api;
@@ -78,6 +81,9 @@ static const struct vd_port dashboard_tables[] = {
     [FEED_NAMES] = {.name = "candidates", .help = "names of the candidates"},
     [FEED_CANDIDATE] = {.name = "candidate", .help = "votes per candidate"},
     [FEED_STATE] = {.name = "state", .flags = VD_PORT_OPTIONAL, .help = "votes per state"},
+    [FEED_NODES] = {.name = "nodes",
+                    .flags = VD_PORT_OPTIONAL,
+                    .help = "how every node is: nodes_topic of [votingd]"},
     [FEED_AGGREGATE] = {.name = "*",
                         .flags = VD_PORT_OPTIONAL | VD_PORT_FURTHER,
                         .help = "any other aggregate, shown under this name: records with a key, "
@@ -110,10 +116,10 @@ static enum wire_source find_source(void *arg)
 }
 
 /* When a record was news: what is read back after a start was so when it was written. */
-static int64_t news_ms(const struct watch *watch, const struct vd_record *record)
+static int64_t news_ms(const struct vd_table *table, const struct vd_record *record)
 {
     int64_t now_ms = vd_wall_ms();
-    bool is_old = !vd_table_is_current(watch->table) && record->timestamp_ms > 0;
+    bool is_old = !vd_table_is_current(table) && record->timestamp_ms > 0;
 
     return is_old && record->timestamp_ms < now_ms ? record->timestamp_ms : now_ms;
 }
@@ -125,11 +131,22 @@ static void on_record(void *arg, const struct vd_record *record)
     struct vd_err err = {0};
 
     vd_metric_add(dashboard->records, 1);
-    if (feed_take(&watch->feed, record, news_ms(watch, record), &err) != VD_OK) {
+    if (feed_take(&watch->feed, record, news_ms(watch->table, record), &err) != VD_OK) {
         vd_metric_add(dashboard->invalid, 1);
         vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
                  vd_stage_table_name(dashboard->stage, (size_t)(watch - dashboard->watches)),
                  err.msg);
+    }
+}
+
+static void on_node(void *arg, const struct vd_record *record)
+{
+    struct dashboard *dashboard = arg;
+    int64_t age_ms = vd_wall_ms() - news_ms(dashboard->nodes, record);
+    struct vd_err err = {0};
+
+    if (pipeline_take(&dashboard->pipeline, record, loop_ms(dashboard) - age_ms, &err) != VD_OK) {
+        vd_debug(vd_stage_log(dashboard->stage), "left out a node's record: %s", err.msg);
     }
 }
 
@@ -263,14 +280,25 @@ static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
     struct vd_web *web = vd_stage_web(dashboard->stage);
 
     if (page_serve(web, dashboard->www, err) != VD_OK ||
-        api_serve(web, &dashboard->api, err) != VD_OK) {
+        api_serve(web, &dashboard->api, err) != VD_OK ||
+        pipeline_serve(web, &dashboard->pipeline, err) != VD_OK) {
         return err->status;
     }
     dashboard->socket = vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, NULL, err);
     return dashboard->socket != NULL ? VD_OK : err->status;
 }
 
-/* Follow every table that the topology maps. Names and totals of candidates are one table. */
+static void follow_nodes(struct dashboard *dashboard)
+{
+    dashboard->nodes = vd_stage_table(dashboard->stage, FEED_NODES);
+    dashboard->pipeline.is_followed = dashboard->nodes != NULL;
+    if (dashboard->nodes != NULL) {
+        vd_table_watch(dashboard->nodes, on_node, dashboard);
+    }
+}
+
+/* Follow every table of totals that the topology maps. Names and totals of candidates are one
+ * table. */
 static enum vd_status follow(struct dashboard *dashboard, struct vd_err *err)
 {
     static const size_t tables[] = {
@@ -285,6 +313,9 @@ static enum vd_status follow(struct dashboard *dashboard, struct vd_err *err)
     for (size_t i = 0; i < dashboard->watch_count; i++) {
         struct watch *watch = &dashboard->watches[i];
 
+        if (i == FEED_NODES) {
+            continue;
+        }
         *watch = (struct watch){
             .dashboard = dashboard,
             .table = vd_stage_table(stage, i),
@@ -304,6 +335,11 @@ static enum vd_status follow(struct dashboard *dashboard, struct vd_err *err)
     return VD_OK;
 }
 
+static int64_t read_loop_ms(void *arg)
+{
+    return loop_ms(arg);
+}
+
 static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struct vd_err *err)
 {
     struct dashboard *dashboard = state;
@@ -317,9 +353,12 @@ static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struc
         .source = find_source,
         .arg = dashboard,
     };
+    dashboard->pipeline = (struct pipeline){
+        .application = vd_stage_application(stage), .now_ms = read_loop_ms, .arg = dashboard};
     if (serve(dashboard, err) != VD_OK || follow(dashboard, err) != VD_OK) {
         return err->status;
     }
+    follow_nodes(dashboard);
     dashboard->counts = counts_new(stage, &dashboard->picture, dashboard->count_ms);
     dashboard->tick = vd_timer_new(vd_stage_loop(stage), on_tick, dashboard);
     dashboard->heal_at_ms = loop_ms(dashboard);
@@ -335,6 +374,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
     vd_timer_close(dashboard->tick);
     counts_free(vd_take(dashboard->counts));
     picture_fini(&dashboard->picture);
+    pipeline_fini(&dashboard->pipeline);
     free(dashboard->watches);
 }
 

@@ -18,6 +18,7 @@ enum feed_source {
     FEED_NAMES, /* candidates_topic: names, no totals */
     FEED_CANDIDATE,
     FEED_STATE,
+    FEED_NODES, /* how every node is: not of the picture, but of the pipeline (pipeline.h) */
     FEED_AGGREGATE, /* and all that follow */
 };
 
