@@ -418,6 +418,13 @@ static struct mg_context *start_civetweb(struct vd_web *web, struct vd_err *err)
     if (ctx == NULL) {
         (void)vd_fail(err, VD_FAILED, "could not listen on %s: %s", web->address,
                       start_reason(web, text));
+    } else if (strstr(web->start_error, "Cannot start worker thread") != NULL) {
+        /* It goes on with those it has, and sockets would take all of them. */
+        (void)vd_fail(err, VD_FAILED,
+                      "could not start the %lld \"threads\" of [http]: %s; lower it, or raise the "
+                      "system's limit: ulimit -u, a service's TasksMax, a container's pids limit",
+                      (long long)web->conf->threads, web->start_error);
+        mg_stop(vd_take(ctx));
     }
     return ctx;
 }
@@ -450,6 +457,9 @@ enum vd_status vd_web_start(struct vd_web *web, struct vd_err *err)
         return VD_FAILED;
     }
     open_paths(web);
+    if (vd_web_take_files(web->conf->threads, err) != VD_OK) {
+        return VD_FAILED;
+    }
     (void)mg_init_library(MG_FEATURES_WEBSOCKET);
     /* Signals are for the main thread, where the loop waits for them. */
     sigfillset(&all);

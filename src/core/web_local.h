@@ -78,6 +78,10 @@ struct vd_web_route *vd_web_route_find(const struct vd_web *web, const char *met
 /* Add the routes for signing in and out. */
 void vd_web_sign_in_add(struct vd_web *web);
 
+/* See to it that 'threads' connections can be open beside all else: raise the limit of open files
+ * as far as the system lets us. Thread: any. Fails: VD_FAILED if that is not far enough. */
+enum vd_status vd_web_take_files(int64_t threads, struct vd_err *err) VD_MUST_CHECK;
+
 /* What civetweb calls for every request: answer it, or return 0 for an upgrade to a websocket that
  * may go on. Thread: civetweb's. */
 int vd_web_on_request(struct mg_connection *conn);

@@ -4,7 +4,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "alloc.h"
 #include "test.h"
@@ -230,6 +233,68 @@ TEST(clients_that_close_during_a_write_leave_nothing_behind)
     rig_close(&rig);
 }
 
+/* --- what the system has to give --- */
+
+#define NOBODY 65534
+
+/* Start a server in a process of its own with 'soft' and 'hard' open files and, unless that is 0,
+ * 'tasks' threads as a user who has none yet; return why it did not start, or "open files: N". */
+static void start_with(rlim_t soft, rlim_t hard, rlim_t tasks, char *words, size_t bytes)
+{
+    const struct rlimit files = {soft, hard}, threads = {tasks, tasks};
+    struct rlimit now;
+    struct rig rig;
+    int ends[2], status;
+    pid_t pid;
+
+    assert_int_equal(pipe(ends), 0);
+    pid = fork();
+    if (pid == 0) {
+        bool is_set =
+            setrlimit(RLIMIT_NOFILE, &files) == 0 &&
+            (tasks == 0 || (setrlimit(RLIMIT_NPROC, &threads) == 0 && setuid(NOBODY) == 0));
+
+        rig_open(&rig, NULL, NULL);
+        (void)getrlimit(RLIMIT_NOFILE, &now);
+        if (rig.err.status != VD_OK) {
+            (void)dprintf(ends[1], "%s", rig.err.msg);
+        } else {
+            (void)dprintf(ends[1], "open files: %d", (int)now.rlim_cur);
+        }
+        rig_close(&rig);
+        _exit(is_set ? 0 : 1);
+    }
+    (void)close(ends[1]);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    words[read(ends[0], words, bytes - 1)] = '\0';
+    (void)close(ends[0]);
+}
+
+TEST(the_limit_of_open_files_is_raised_as_far_as_needed_or_the_start_says_how)
+{
+    char words[VD_ERR_MSG_BYTES + 1];
+
+    start_with(100, 20000, 0, words, sizeof(words));
+    assert_string_equal(words, "open files: 352");
+    start_with(100, 351, 0, words, sizeof(words));
+    assert_string_equal(words,
+                        "32 \"threads\" of [http] need 352 open files, and the limit is 351: lower "
+                        "\"threads\", or raise it (ulimit -Hn, LimitNOFILE of a service)");
+}
+
+TEST(threads_that_are_missing_keep_the_server_from_starting)
+{
+    char words[VD_ERR_MSG_BYTES + 1];
+
+    if (geteuid() != 0) {
+        skip(); /* only root can become a user whose threads are known */
+    }
+    start_with(1000, 1000, 20, words, sizeof(words));
+    assert_non_null(strstr(words, "could not start the 32 \"threads\" of [http]: "));
+    assert_non_null(strstr(words, "; lower it, or raise the system's limit: ulimit -u, "));
+}
+
 /* --- the end --- */
 
 TEST(closing_says_bye_to_every_client)
@@ -322,13 +387,16 @@ TEST(clients_come_and_go_while_pictures_are_published)
     rig_close(&rig);
 }
 
-RUN_TESTS(cmocka_unit_test(sockets_are_limited_by_address_and_in_total),
-          cmocka_unit_test(new_sockets_a_second_are_limited),
-          cmocka_unit_test(requests_are_served_while_all_sockets_are_taken),
-          cmocka_unit_test(a_half_open_client_is_gone_after_six_pings_in_vain),
-          cmocka_unit_test(a_client_that_owes_an_ack_too_long_is_evicted),
-          cmocka_unit_test(clients_that_do_not_read_hold_up_nobody_and_are_evicted),
-          cmocka_unit_test(requests_that_come_byte_by_byte_are_cut_off),
-          cmocka_unit_test(clients_that_close_during_a_write_leave_nothing_behind),
-          cmocka_unit_test(closing_says_bye_to_every_client),
-          cmocka_unit_test(clients_come_and_go_while_pictures_are_published))
+RUN_TESTS(
+    cmocka_unit_test(sockets_are_limited_by_address_and_in_total),
+    cmocka_unit_test(new_sockets_a_second_are_limited),
+    cmocka_unit_test(requests_are_served_while_all_sockets_are_taken),
+    cmocka_unit_test(a_half_open_client_is_gone_after_six_pings_in_vain),
+    cmocka_unit_test(a_client_that_owes_an_ack_too_long_is_evicted),
+    cmocka_unit_test(clients_that_do_not_read_hold_up_nobody_and_are_evicted),
+    cmocka_unit_test(requests_that_come_byte_by_byte_are_cut_off),
+    cmocka_unit_test(clients_that_close_during_a_write_leave_nothing_behind),
+    cmocka_unit_test(the_limit_of_open_files_is_raised_as_far_as_needed_or_the_start_says_how),
+    cmocka_unit_test(threads_that_are_missing_keep_the_server_from_starting),
+    cmocka_unit_test(closing_says_bye_to_every_client),
+    cmocka_unit_test(clients_come_and_go_while_pictures_are_published))
