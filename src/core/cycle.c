@@ -52,6 +52,17 @@ void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused)
     rd_kafka_topic_partition_list_destroy(list);
 }
 
+void vd_cycle_refetch(struct vd_stage *stage)
+{
+    rd_kafka_topic_partition_list_t *list = list_parts(stage, false);
+
+    if (!stage->is_paused && list->cnt > 0) { /* a paused one is fetched anew when it goes on */
+        vd_consumer_pause(stage->consumer, list);
+        vd_consumer_resume(stage->consumer, list);
+    }
+    rd_kafka_topic_partition_list_destroy(list);
+}
+
 /* Above the high mark, of records or of their bytes, stop fetching; below half of both go on. */
 static void check_pressure(struct vd_stage *stage)
 {
@@ -379,6 +390,7 @@ void vd_cycle_on_message(void *arg, rd_kafka_event_t *event, const rd_kafka_mess
     }
     part->next_offset = message->offset + 1;
     part->is_at_end = false;
+    part->is_heard = true;
     held = vd_part_push(part, event, bytes, vd_loop_now_ms(stage->host->loop));
     (void)VD_FAILPOINT(stage->log, polled);
     stage->buffered++;
@@ -401,7 +413,11 @@ void vd_cycle_on_end(void *arg, const rd_kafka_topic_partition_t *at)
 {
     struct vd_part *part = find_part(arg, at->topic, at->partition);
 
-    if (part != NULL && at->offset >= part->next_offset) {
+    if (part == NULL) {
+        return;
+    }
+    part->is_heard = true;
+    if (at->offset >= part->next_offset) {
         part->is_at_end = true;
         part->seen_end = at->offset;
     }

@@ -10,9 +10,10 @@
 #include "stage_impl.h"
 
 #define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
-#define UNREADY_GRACE_MS                                                     \
-    5000 /* a stage not ready for longer is told of: a start takes some time \
-          */
+#define UNREADY_GRACE_MS                                                                         \
+    5000                     /* a stage not ready for longer is told of: a start takes some time \
+                              */
+#define REFUSAL_LOOK_MS 2000 /* how often it is asked whether a broker still refuses */
 
 static bool has_transactions(const struct vd_stage *stage)
 {
@@ -180,12 +181,23 @@ static void on_job(void *arg, struct vd_txn_job *job)
     }
 }
 
+static void on_refusal(struct vd_stage *stage, const struct vd_err *err)
+{
+    if (stage->refusal[0] == '\0') {
+        stage->refusal_look_ms = vd_loop_now_ms(stage->host->loop);
+    }
+    memcpy(stage->refusal, err->msg, sizeof(stage->refusal));
+    for (size_t i = 0; i < stage->part_count; i++) {
+        stage->parts[i]->is_heard = false;
+    }
+}
+
 static void on_fault(void *arg, const struct vd_err *err, bool is_fenced)
 {
     struct vd_stage *stage = arg;
 
     if (err->status == VD_AGAIN) {
-        vd_stage_fail(stage, err); /* until an assignment or a commit shows that it is over */
+        on_refusal(stage, err);
         return;
     }
     if (is_fenced) {
@@ -389,15 +401,25 @@ void vd_stage_fail(struct vd_stage *stage, const struct vd_err *err)
     (void)snprintf(stage->fault, sizeof(stage->fault), "%s", err != NULL ? err->msg : "");
 }
 
+static void add_reason(char *reason, size_t bytes, const char *words)
+{
+    size_t len = strlen(reason);
+
+    if (words[0] != '\0') {
+        (void)snprintf(reason + len, bytes - len, "%s%s", len > 0 ? "; " : "",
+                       words); /* cut to fit */
+    }
+}
+
 bool vd_stage_is_ready(const struct vd_stage *stage, char *reason, size_t bytes)
 {
     const char *words = NULL;
 
-    if (stage->trouble[0] != '\0' || stage->fault[0] != '\0') {
-        bool are_both = stage->trouble[0] != '\0' && stage->fault[0] != '\0';
-
-        (void)snprintf(reason, bytes, "%s%s%s", stage->fault, are_both ? "; " : "",
-                       stage->trouble); /* cut to fit */
+    reason[0] = '\0';
+    add_reason(reason, bytes, stage->fault);
+    add_reason(reason, bytes, stage->refusal);
+    add_reason(reason, bytes, stage->trouble);
+    if (reason[0] != '\0') {
         return false;
     }
     if (stage->life != VD_LIFE_RUNNING) {
@@ -451,10 +473,42 @@ static void tell_readiness(struct vd_stage *stage)
     }
 }
 
+/* Has every partition that is read been heard of? */
+static bool is_heard(const struct vd_stage *stage)
+{
+    if (stage->group == NULL || stage->is_taking_over || stage->rebalance != NULL) {
+        return false;
+    }
+    for (size_t i = 0; i < stage->part_count; i++) {
+        if (!stage->parts[i]->is_heard && stage->parts[i]->stopped == NULL) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* The library says once that a broker refuses, and never that it does so no more (2.0.2): a
+ * partition with nothing new stays silent. So all are asked for anew until each has answered. */
+static void watch_refusal(struct vd_stage *stage)
+{
+    int64_t now_ms = vd_loop_now_ms(stage->host->loop);
+
+    if (stage->refusal[0] == '\0' || stage->life != VD_LIFE_RUNNING) {
+        return;
+    }
+    if (is_heard(stage)) {
+        stage->refusal[0] = '\0';
+    } else if (now_ms - stage->refusal_look_ms >= REFUSAL_LOOK_MS) {
+        stage->refusal_look_ms = now_ms;
+        vd_cycle_refetch(stage);
+    }
+}
+
 void vd_stage_tick(struct vd_stage *stage)
 {
     char text[256];
 
+    watch_refusal(stage);
     tell_readiness(stage);
     vd_metric_set(stage->metrics.buffered, (int64_t)stage->buffered);
     if (stage->txn == NULL || stage->life == VD_LIFE_CLOSING) {

@@ -60,6 +60,7 @@ struct vd_part {
     size_t held_count;
     size_t held_bytes;     /* of their keys and values */
     bool is_at_end;        /* nothing has come since the end was reached */
+    bool is_heard;         /* a record, or the end, has come since the broker refused last */
     struct vd_metric *lag; /* NULL: not shown yet */
     char *stopped;         /* owned; why nothing of it is offered any more; NULL: it is */
 };
@@ -105,7 +106,7 @@ struct vd_batch {
     struct vd_txn_job *job;
     bool is_answered;
     bool is_done; /* by the stage, which is told of the commit; not one that is all dead letters */
-    bool has_excess; /* a record emitted is too large for any producer; its source is at fault */
+    bool has_excess; /* a record emitted is too large for any producer */
     bool is_void;    /* its partitions are gone, or an earlier batch failed */
 };
 
@@ -196,7 +197,9 @@ struct vd_stage {
     char trouble[VD_ERR_MSG_BYTES]; /* by the stage itself; "": none */
     bool is_txn_waiting;
     char fault[VD_ERR_MSG_BYTES]; /* by the engine: a failed batch, a waiting producer; "": none */
-    bool is_held;                 /* the stage has something left to do before it is closed */
+    char refusal[VD_ERR_MSG_BYTES]; /* by the broker, to read; "": none */
+    int64_t refusal_look_ms; /* when it was last asked whether it still refuses; loop clock */
+    bool is_held;            /* the stage has something left to do before it is closed */
     void (*on_stopped)(void *arg);
     void *stopped_arg;
 
@@ -239,6 +242,9 @@ void vd_cycle_on_job(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_cycle_rewind(struct vd_stage *stage); /* everything under way is void */
 void vd_cycle_on_timer(void *arg);
 void vd_cycle_set_paused(struct vd_stage *stage, bool is_paused); /* all but those stopped */
+/* Have the library ask for all partitions anew, from where each stands: one that has nothing new
+ * then says so once more. */
+void vd_cycle_refetch(struct vd_stage *stage);
 /* Stop the partition, or let those stopped be fetched again when they are given up. */
 void vd_cycle_stop_part(struct vd_stage *stage, struct vd_part *part, const char *reason);
 void vd_cycle_release_stopped(struct vd_stage *stage);

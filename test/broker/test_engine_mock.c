@@ -9,6 +9,7 @@
 
 /* Kafka protocol, API keys. */
 enum {
+    FETCH = 1,
     ADD_PARTITIONS = 24,
     ADD_OFFSETS = 25,
     END_TXN = 26,
@@ -28,6 +29,7 @@ static struct {
     size_t batches; /* committed when the last fault was pushed */
     int64_t recycled;
     size_t fenced;
+    int refused; /* how far the test of a refusal is */
 } scene;
 
 static void open_mock(const char *application)
@@ -210,7 +212,51 @@ TEST(a_start_put_back_in_doubt_is_put_back_again)
     assert_int_equal(probe.committed, RECORDS - 4);
 }
 
-RUN_TESTS(cmocka_unit_test(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated),
+/* ---- a broker that refuses ------------------------------------------------------------------- */
+
+enum { QUIET, REFUSED, READY_AGAIN };
+
+/* Once all is committed and the stage is ready, nothing can be read for a second. */
+static bool is_ready_again(struct rig *rig)
+{
+    char reason[VD_ERR_MSG_BYTES];
+    bool is_ready = vd_stage_is_ready(rig->stage, reason, sizeof(reason));
+
+    if (scene.refused == QUIET && is_ready && rig_has_all(rig)) {
+        scene.refused = REFUSED;
+        scene.batches = probe.batches;
+        for (int i = 0; i < 3; i++) { /* the library waits for 0.5 s after each */
+            rd_kafka_mock_push_request_errors(scene.cluster, FETCH, 1,
+                                              RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED);
+        }
+    } else if (scene.refused == REFUSED && !is_ready) {
+        scene.refused = READY_AGAIN;
+        assert_non_null(strstr(reason, "could not read: "));
+        assert_non_null(strstr(reason, "Topic authorization failed"));
+    }
+    return scene.refused == READY_AGAIN && is_ready;
+}
+
+TEST(a_quiet_stage_is_ready_again_when_the_broker_refuses_no_more)
+{
+    VD_AUTO(mem) char *application = peer_name("mock");
+    struct rig rig;
+
+    memset(&scene, 0, sizeof(scene));
+    memset(&probe, 0, sizeof(probe));
+    open_mock(application);
+    rig_send_numbers(application, 0, 100);
+    rig_open_copy(&rig, application, "main");
+    rig.has_own_topics = true;
+    rig.expected = 100;
+    rig_run(&rig, is_ready_again);
+    close_mock();
+    assert_int_equal(probe.batches, scene.batches); /* nothing came that could have shown it */
+    assert_int_equal(probe.committed, 100);
+}
+
+RUN_TESTS(cmocka_unit_test(a_quiet_stage_is_ready_again_when_the_broker_refuses_no_more),
+          cmocka_unit_test(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated),
           cmocka_unit_test(a_start_put_back_in_doubt_is_put_back_again),
           cmocka_unit_test(a_passing_error_is_waited_out_with_the_same_batch),
           cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double),
