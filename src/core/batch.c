@@ -321,19 +321,30 @@ static int32_t partition_for(const struct vd_msg *msg, const struct vd_held *sou
     return msg->partition;
 }
 
-/* A record that no producer takes would fail the transaction for ever: its source becomes a dead
- * letter when the batch is offered again. */
+/* A record that no producer takes would fail the transaction for ever. Its source becomes a dead
+ * letter when the batch is offered again; what has none would be made again and again. */
 static void check_size(struct vd_batch *batch, size_t output, struct vd_held *from,
                        const struct vd_msg *msg)
 {
+    struct vd_stage *stage = batch->stage;
     const size_t bytes = msg->key_len + msg->value_len;
+    const size_t option = vd_kafka_record_max(stage->host->kafka);
 
-    if (bytes > vd_stage_record_max(batch->stage) && from->fault == NULL) {
+    if (bytes <= vd_stage_record_max(stage)) {
+        return;
+    }
+    batch->has_excess = true;
+    if (from == NULL) {
+        vd_stage_halt(stage,
+                      "output \"%s\": a record has %zu bytes, and client.message.max.bytes, %zu, "
+                      "leaves room for %zu: raise it on every node, and max.message.bytes of topic "
+                      "\"%s\" if need be, and start again",
+                      stage->desc->outputs[output].name, bytes, option, vd_stage_record_max(stage),
+                      stage->conf->outputs[output]->name);
+    } else if (from->fault == NULL) {
         from->fault = vd_format("output \"%s\": its record has %zu bytes, too many for "
                                 "client.message.max.bytes, %zu",
-                                batch->stage->desc->outputs[output].name, bytes,
-                                vd_kafka_record_max(batch->stage->host->kafka));
-        batch->has_excess = true;
+                                stage->desc->outputs[output].name, bytes, option);
     }
 }
 
@@ -362,9 +373,7 @@ void vd_batch_emit(struct vd_batch *batch, size_t output, size_t source, const s
         out = add_letter(batch, from, msg);
     } else {
         out = vd_txn_job_add(batch->job, msg->key, msg->key_len, msg->value, msg->value_len);
-        if (from != NULL) {
-            check_size(batch, output, from, msg);
-        }
+        check_size(batch, output, from, msg);
         out->has_position = from != NULL;
         out->position = from != NULL ? position_of(batch, &from->record) : out->position;
     }

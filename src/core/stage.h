@@ -159,7 +159,8 @@ VD_API int16_t vd_stage_input_generation(const struct vd_stage *stage, size_t in
 VD_API int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output);
 
 /* Bytes that key and value of an emitted record may have together; client.message.max.bytes leaves
- * no room for more, and the record it comes from becomes a dead letter. Since 1.1. */
+ * no room for more, and the record it comes from becomes a dead letter, or, if it comes from none,
+ * the stage halts. Since 1.1. */
 VD_API size_t vd_stage_record_max(const struct vd_stage *stage);
 
 /* True while the partition of input 0 is assigned to this node. */

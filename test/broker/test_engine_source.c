@@ -17,6 +17,7 @@ static struct {
     bool is_fenced;     /* the engine wants the process to end */
     int unread_batches; /* offered although the progress was not read under this producer */
     bool is_read;
+    char reason[VD_ERR_MSG_BYTES]; /* why the stage was not ready */
 } made;
 
 static bool is_all_durable(struct rig *rig)
@@ -244,6 +245,50 @@ TEST(a_record_that_the_library_refuses_is_tried_again)
     peer_log_free(&log);
 }
 
+/* A record too large for any producer would be made again and again. */
+static void huge_batch(struct vd_stage *stage, void *state, struct vd_batch *batch)
+{
+    const size_t bytes = vd_stage_record_max(stage) + 1;
+    VD_AUTO(mem) char *value = vd_alloc(bytes);
+    const struct vd_msg msg = {.value = value, .value_len = bytes};
+
+    made.asked++;
+    vd_batch_emit(batch, 0, VD_NO_SOURCE, &msg);
+    vd_batch_done(batch);
+}
+
+static const struct vd_stage_desc huge_desc = {
+    VD_STAGE_HEAD,
+    .name = "probe",
+    .summary = "makes a record that is too large",
+    .outputs = (const struct vd_port[]){{.name = "out"}, VD_PORT_END},
+    .batch = huge_batch,
+};
+
+static bool is_halted(struct rig *rig)
+{
+    (void)vd_stage_is_ready(rig->stage, made.reason, sizeof(made.reason));
+    return rig->stage->life == VD_LIFE_HALTED;
+}
+
+TEST(a_source_whose_record_no_producer_takes_halts_and_says_the_remedy)
+{
+    VD_AUTO(mem) char *application = peer_name("source");
+    VD_AUTO(mem)
+    char *wanted = vd_format("output \"out\": a record has 999489 bytes, and "
+                             "client.message.max.bytes, 1000000, leaves room for 999488: raise it "
+                             "on every node, and max.message.bytes of topic \"%s-out\" if need "
+                             "be, and start again",
+                             application);
+    struct rig rig;
+
+    open_source(&rig, application, &huge_desc);
+    rig_run(&rig, is_halted);
+    assert_string_equal(made.reason, wanted);
+    assert_int_equal(made.asked, 1);
+    check_numbers(application, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -252,6 +297,7 @@ int main(void)
         cmocka_unit_test(a_source_whose_producer_is_fenced_ends),
         cmocka_unit_test(a_source_with_nothing_to_give_is_asked_again_without_end),
         cmocka_unit_test(a_record_that_the_library_refuses_is_tried_again),
+        cmocka_unit_test(a_source_whose_record_no_producer_takes_halts_and_says_the_remedy),
     };
 
     if (peer_brokers() == NULL) {
