@@ -13,6 +13,8 @@
 #define ASK_PAUSE_MS 50      /* between two attempts at one question */
 #define SETTLE_PAUSE_MS 5    /* first pause between two looks at a partition's end, doubling ... */
 #define SETTLE_PAUSE_MAX 100 /* ... up to this */
+#define HANGING_MS \
+    30000 /* no transaction of ours lasts as long, with the broker's time to end it */
 
 const struct vd_opt vd_kafka_opts[] = {
     VD_OPT(struct vd_kafka_conf, brokers, .min = 1, .max = 4096,
@@ -333,6 +335,25 @@ enum vd_status vd_kafka_ping(struct vd_kafka *kafka, int timeout_ms, struct vd_e
     }
     rd_kafka_metadata_destroy(metadata);
     return VD_OK;
+}
+
+void vd_kafka_explain_committed(struct vd_kafka *kafka, rd_kafka_resp_err_t code, int64_t waited_ms,
+                                struct vd_err *err)
+{
+    /* The library tries again until its time is over where offsets are not stable (2.0.2). */
+    bool is_unstable = code == RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT ||
+                       (code == RD_KAFKA_RESP_ERR__TIMED_OUT && !atomic_load(&kafka->is_away));
+
+    (void)vd_fail(err, VD_AGAIN, "could not read committed offsets: %s", rd_kafka_err2str(code));
+    if (is_unstable && waited_ms >= HANGING_MS) {
+        (void)vd_fail(
+            err, VD_AGAIN,
+            "could not read committed offsets for %lld s: %s: most likely a transaction "
+            "that Kafka has forgotten never ends in __consumer_offsets: find it with "
+            "\"kafka-transactions.sh --bootstrap-server %s find-hanging --broker-id ID\", "
+            "end it with \"abort\" of the same program",
+            (long long)waited_ms / 1000, rd_kafka_err2str(code), kafka->conf->brokers);
+    }
 }
 
 /* 'logical' is RD_KAFKA_OFFSET_END or RD_KAFKA_OFFSET_BEGINNING. */

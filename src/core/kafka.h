@@ -117,6 +117,12 @@ enum vd_status vd_kafka_begin_offsets(struct vd_kafka *kafka, rd_kafka_topic_par
 enum vd_status vd_kafka_wait_settled(struct vd_kafka *kafka, const char *topic, int32_t partition,
                                      int timeout_ms, struct vd_err *err) VD_MUST_CHECK;
 
+/* Say in 'err' (VD_AGAIN) why a group's committed offsets cannot be read, with 'code' as the
+ * library's last word after 'waited_ms' of asking. While brokers answer, nothing should last longer
+ * than a transaction may: then the likely cause is named, and its cure. Thread: any. */
+void vd_kafka_explain_committed(struct vd_kafka *kafka, rd_kafka_resp_err_t code, int64_t waited_ms,
+                                struct vd_err *err);
+
 /* Read the header `vd-src` and all else of a librdkafka message into 'record', which borrows.
  * Fails as vd_position_parse; the record is filled in nevertheless, without position. */
 struct vd_record;

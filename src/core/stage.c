@@ -506,7 +506,7 @@ static void watch_refusal(struct vd_stage *stage)
 
 void vd_stage_tick(struct vd_stage *stage)
 {
-    char text[256];
+    char text[VD_ERR_MSG_BYTES];
 
     watch_refusal(stage);
     tell_readiness(stage);
@@ -522,7 +522,7 @@ void vd_stage_tick(struct vd_stage *stage)
     if (is_txn_waiting(stage, text, sizeof(text))) {
         struct vd_err err = {0};
 
-        (void)vd_fail(&err, VD_AGAIN, "waiting for Kafka: %s", text);
+        (void)vd_fail(&err, VD_AGAIN, "waiting for Kafka: %s", text); /* cut to fit */
         vd_stage_fail(stage, &err);
         stage->is_txn_waiting = true;
     } else if (stage->is_txn_waiting) {

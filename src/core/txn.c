@@ -37,7 +37,7 @@ struct vd_txn {
     bool is_closing;
     bool is_leaving; /* do not wait for the broker any more; always true when closing */
     bool is_waiting;
-    char waiting_for[256];
+    char waiting_for[VD_ERR_MSG_BYTES];
     bool is_doubted;
     uint64_t void_run; /* commits of this run and earlier ones are void */
     int64_t begun_ns;  /* when the transaction under way began; 0: none is */
@@ -180,7 +180,8 @@ static bool is_given_up(struct vd_txn *txn, const struct vd_txn_job *job)
 static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
                                                       const struct vd_txn_job *job)
 {
-    char text[256];
+    const int64_t began_ns = vd_mono_ns();
+    struct vd_err err;
 
     for (;;) {
         rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_copy(job->offsets);
@@ -194,9 +195,8 @@ static rd_kafka_topic_partition_list_t *ask_committed(struct vd_txn *txn,
             return list;
         }
         rd_kafka_topic_partition_list_destroy(list);
-        (void)snprintf(text, sizeof(text), "could not read committed offsets: %s",
-                       rd_kafka_err2str(code));
-        set_waiting(txn, text);
+        vd_kafka_explain_committed(txn->kafka, code, (vd_mono_ns() - began_ns) / 1000000, &err);
+        set_waiting(txn, err.msg);
         if (is_given_up(txn, job)) {
             set_waiting(txn, NULL);
             return NULL;

@@ -337,6 +337,41 @@ TEST(a_connection_that_fails_while_others_work_is_told_after_a_while)
     close(saved);
 }
 
+TEST(offsets_that_stay_pending_are_told_with_the_likely_cause_and_its_cure)
+{
+    static const struct {
+        rd_kafka_resp_err_t code;
+        int64_t waited_ms;
+        bool is_away, is_hanging;
+    } cases[] = {
+        {RD_KAFKA_RESP_ERR__TIMED_OUT, 29999, false, false},
+        {RD_KAFKA_RESP_ERR__TIMED_OUT, 30000, false, true},
+        {RD_KAFKA_RESP_ERR__TIMED_OUT, 30000, true, false}, /* nobody answers anything */
+        {RD_KAFKA_RESP_ERR_UNSTABLE_OFFSET_COMMIT, 30000, true, true},
+        {RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED, 30000, false, false},
+    };
+    struct fixture at = {0};
+    struct vd_err err = {0};
+
+    fixture_init(&at, "kafka.example:9092");
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        atomic_store(&at.kafka->is_away, cases[i].is_away);
+        vd_kafka_explain_committed(at.kafka, cases[i].code, cases[i].waited_ms, &err);
+        assert_int_equal(err.status, VD_AGAIN);
+        assert_int_equal(strstr(err.msg, "find-hanging") != NULL, cases[i].is_hanging);
+    }
+    vd_kafka_explain_committed(at.kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, 5000, &err);
+    assert_string_equal(err.msg, "could not read committed offsets: Local: Timed out");
+    atomic_store(&at.kafka->is_away, false);
+    vd_kafka_explain_committed(at.kafka, RD_KAFKA_RESP_ERR__TIMED_OUT, 65000, &err);
+    assert_string_equal(
+        err.msg, "could not read committed offsets for 65 s: Local: Timed out: most likely a "
+                 "transaction that Kafka has forgotten never ends in __consumer_offsets: find it "
+                 "with \"kafka-transactions.sh --bootstrap-server kafka.example:9092 find-hanging "
+                 "--broker-id ID\", end it with \"abort\" of the same program");
+    fixture_fini(&at);
+}
+
 RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_the_reason),
           cmocka_unit_test(properties_for_one_kind_of_client_are_accepted),
           cmocka_unit_test(
@@ -345,4 +380,5 @@ RUN_TESTS(cmocka_unit_test(properties_that_are_wrong_or_fixed_are_refused_with_t
           cmocka_unit_test(a_question_keeps_its_deadline_when_nobody_listens_or_nobody_answers),
           cmocka_unit_test(a_setting_that_the_library_warns_of_holds_up_no_question),
           cmocka_unit_test(clients_that_miss_their_broker_leave_it_to_the_watch_to_say_so),
-          cmocka_unit_test(a_connection_that_fails_while_others_work_is_told_after_a_while))
+          cmocka_unit_test(a_connection_that_fails_while_others_work_is_told_after_a_while),
+          cmocka_unit_test(offsets_that_stay_pending_are_told_with_the_likely_cause_and_its_cure))
