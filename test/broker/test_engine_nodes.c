@@ -97,6 +97,40 @@ TEST(a_node_that_slept_past_every_timeout_does_no_harm)
     rig_check_copies(application, (size_t)2 * RECORDS);
 }
 
+/* ---- a takeover that nobody wants any more --------------------------------------------------- */
+
+/* While a takeover of all partitions waits for a transaction in one of them, another node joins and
+ * is given that one: its name comes first. */
+static bool is_rest_taken_over(struct rig *rig)
+{
+    const struct vd_stage *stage = rig->stage;
+    char text[VD_ERR_MSG_BYTES];
+
+    if (scene.phase == SHARING && stage->txn != NULL &&
+        vd_txn_is_waiting(stage->txn, text, sizeof(text)) && strstr(text, "settled") != NULL) {
+        assert_int_equal(stage->part_count, 0);
+        rig_node_start(&scene.other, rig->host.application, "a", 0);
+        set_phase(rig, WAITING);
+    }
+    return scene.phase == WAITING && stage->part_count == RIG_PARTITIONS / 2 &&
+           vd_stage_is_ready(stage, text, sizeof(text));
+}
+
+TEST(a_takeover_that_nobody_wants_any_more_is_given_up)
+{
+    VD_AUTO(mem) char *application = rig_make_topics();
+    VD_AUTO(mem) char *out = vd_format("%s-out", application);
+    struct peer_transaction *open = peer_transaction_open(out, 0, 1);
+    struct rig rig;
+
+    memset(&scene, 0, sizeof(scene));
+    open_slow(&rig, application);
+    rig_run(&rig, is_rest_taken_over);
+    assert_int_equal(probe.assigned, RIG_PARTITIONS / 2); /* was never asked about the others */
+    peer_transaction_abort(open);                         /* would fail if it had timed out */
+    assert_int_equal(rig_node_end(&scene.other, SIGTERM), 0);
+}
+
 /* ---- a stage that is halted ----------------------------------------------------------------- */
 
 static void assign_halting(struct vd_stage *stage, void *state, struct vd_assign *assign)
@@ -143,6 +177,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_a_killed_node_left_is_finished_by_the_other),
         cmocka_unit_test(a_node_that_slept_past_every_timeout_does_no_harm),
+        cmocka_unit_test(a_takeover_that_nobody_wants_any_more_is_given_up),
         cmocka_unit_test(a_halted_stage_does_not_hold_up_the_group),
     };
 
