@@ -220,12 +220,13 @@ static void on_tick(void *arg)
     if (node->is_drain_asked) {
         drain(node, VD_EXIT_OK);
     }
-    if (node->is_draining) {
-        leave_without_broker(node, now_ms);
-    } else {
+    if (!node->is_draining || node->stages_running > 0) { /* until nobody needs the servers */
         vd_kafka_watch_tick(node->watch);
         tell_server(node, &node->broker, "Kafka");
         tell_server(node, &node->database, "PostgreSQL");
+    }
+    if (node->is_draining) {
+        leave_without_broker(node, now_ms);
     }
     for (size_t i = 0; i < node->stage_count; i++) {
         vd_stage_tick(node->stages[i]);
