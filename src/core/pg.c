@@ -151,7 +151,7 @@ static void drop(struct vd_pg *pg)
 static void report(struct vd_pg *pg, const char *cause)
 {
     if (pg->server != NULL) {
-        vd_trouble_set(pg->server, cause, vd_loop_now_ms(pg->loop));
+        vd_trouble_tell(pg->server, &pg->witness, cause, vd_loop_now_ms(pg->loop));
     }
 }
 
@@ -524,6 +524,7 @@ void vd_pg_close(struct vd_pg *pg)
         return;
     }
     set_state(pg, VD_PG_CLOSED);
+    report(pg, NULL);
     drop(pg);
     (void)vd_fail(&err, VD_FAILED, "the connection to PostgreSQL is being closed");
     vd_pg_units_fail(pg, &err);

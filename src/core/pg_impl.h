@@ -37,6 +37,7 @@ struct vd_pg {
     uv_poll_cb on_poll;
     struct vd_err trouble;     /* why it broke; what session_sql failed with */
     struct vd_trouble *server; /* borrowed; hears whether the server answers. NULL: nobody does */
+    struct vd_witness witness; /* what it heard of this connection */
     bool was_ready;
 
     int64_t connect_ms, reply_ms;

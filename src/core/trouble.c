@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "loop.h"
 
@@ -30,6 +31,52 @@ void vd_trouble_set(struct vd_trouble *trouble, const char *cause, int64_t now_m
     if (cause != trouble->cause) {
         (void)snprintf(trouble->cause, sizeof(trouble->cause), "%s", cause); /* cut to fit */
     }
+}
+
+static void unlink_witness(struct vd_trouble *trouble, struct vd_witness *witness)
+{
+    struct vd_witness **at = &trouble->hit;
+
+    while (*at != witness) {
+        at = &(*at)->next;
+    }
+    *at = witness->next;
+}
+
+/* Did one that stands before 'witness' say the same? */
+static bool is_repeated(const struct vd_trouble *trouble, const struct vd_witness *witness)
+{
+    for (const struct vd_witness *at = trouble->hit; at != witness; at = at->next) {
+        if (strcmp(at->cause, witness->cause) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void vd_trouble_tell(struct vd_trouble *trouble, struct vd_witness *witness, const char *cause,
+                     int64_t now_ms)
+{
+    char all[VD_ERR_MSG_BYTES] = "";
+
+    if (witness->is_hit) {
+        unlink_witness(trouble, witness);
+    }
+    witness->is_hit = cause != NULL;
+    if (witness->is_hit) {
+        (void)snprintf(witness->cause, sizeof(witness->cause), "%s", cause); /* cut to fit */
+        witness->next = trouble->hit;
+        trouble->hit = witness;
+    }
+    for (const struct vd_witness *at = trouble->hit; at != NULL; at = at->next) {
+        size_t len = strlen(all);
+
+        if (!is_repeated(trouble, at)) {
+            (void)snprintf(all + len, sizeof(all) - len, "%s%s", len > 0 ? "; " : "",
+                           at->cause); /* cut to fit */
+        }
+    }
+    vd_trouble_set(trouble, trouble->hit != NULL ? all : NULL, now_ms);
 }
 
 enum vd_trouble_news vd_trouble_news(struct vd_trouble *trouble, int64_t now_ms)

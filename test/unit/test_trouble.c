@@ -43,6 +43,31 @@ TEST(what_lasts_is_said_once_and_then_less_and_less_often)
     assert_int_equal(said[6], 2102);
 }
 
+TEST(what_one_of_several_says_neither_hides_nor_ends_what_another_says)
+{
+    struct vd_trouble trouble = fresh();
+    struct vd_witness first = {0};
+    struct vd_witness second = {0};
+    struct vd_witness third = {0};
+
+    vd_trouble_tell(&trouble, &first, NULL, 500); /* is well, and always was */
+    assert_false(trouble.is_on);
+    vd_trouble_tell(&trouble, &first, "refused", 1000);
+    vd_trouble_tell(&trouble, &second, "too many connections", 2000);
+    vd_trouble_tell(&trouble, &third, "refused", 3000); /* is not said twice */
+    assert_string_equal(trouble.cause, "refused; too many connections");
+    vd_trouble_tell(&trouble, &first, NULL, 4000);
+    assert_true(trouble.is_on);
+    assert_int_equal(trouble.since_ms, 1000);
+    vd_trouble_tell(&trouble, &third, "reset", 5000);
+    assert_string_equal(trouble.cause, "reset; too many connections");
+    vd_trouble_tell(&trouble, &third, NULL, 6000);
+    assert_string_equal(trouble.cause, "too many connections");
+    vd_trouble_tell(&trouble, &second, NULL, 7000);
+    assert_false(trouble.is_on);
+    assert_null(trouble.hit);
+}
+
 TEST(its_end_is_said_once_with_how_long_it_lasted)
 {
     struct vd_trouble trouble = fresh();
@@ -92,6 +117,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_over_soon_is_never_said),
         cmocka_unit_test(what_lasts_is_said_once_and_then_less_and_less_often),
+        cmocka_unit_test(what_one_of_several_says_neither_hides_nor_ends_what_another_says),
         cmocka_unit_test(its_end_is_said_once_with_how_long_it_lasted),
         cmocka_unit_test(a_moment_between_two_questions_does_not_end_it),
         cmocka_unit_test(durations_are_short_words),
