@@ -97,6 +97,7 @@ TEST(an_outage_of_both_servers_is_told_and_stops_and_starts_go_on_in_it)
 {
     struct election election;
     double began;
+    char *log;
     int code;
 
     if (getenv("VOTINGD_TEST_LOCAL") == NULL) {
@@ -113,7 +114,7 @@ TEST(an_outage_of_both_servers_is_told_and_stops_and_starts_go_on_in_it)
     code = election_stop(&election, 0, SIGTERM);
     assert_true(code == STOPPED || code == DEADLINE);
     assert_true(now_s() - began < 25);
-    election_start(&election, 0, NULL);
+    election_start(&election, 0, "--set", "votingd.log_level=debug", NULL);
     wait_cause(&election, 0, "waiting for Kafka: no answer from", "waiting for PostgreSQL: could");
     assert_int_equal(election_get(&election, 0, "/healthz", NULL), 200);
     wait_cause(&election, 0, "{\"server\":\"Kafka\",\"since\":\"20",
@@ -125,6 +126,10 @@ TEST(an_outage_of_both_servers_is_told_and_stops_and_starts_go_on_in_it)
     election_check(&election, 1000);
     assert_int_equal(election_get(&election, 0, "/readyz", NULL), 200);
     assert_int_equal(election_stop(&election, 0, SIGTERM), STOPPED);
+    log = election_log(&election, 0);
+    assert_non_null(strstr(log, "PostgreSQL connection: ready"));
+    assert_null(strstr(log, "PostgreSQL says")); /* tables that exist are no news */
+    free(log);
     election_close(&election);
 }
 

@@ -13,8 +13,9 @@ const char el_schema_lock_sql[] = "SELECT pg_advisory_xact_lock(3333659302758998
 
 const struct vd_pg_stmt el_schema[] = {
     {.sql = el_schema_lock_sql},
-    /* "already exists, skipping" is a notice: nobody needs to read it at every start */
-    {.sql = "SET LOCAL client_min_messages = warning"},
+    /* "already exists, skipping" is a notice: nobody needs to read it at every start. SET LOCAL
+     * does the same, but warns outside an explicit BEGIN. */
+    {.sql = "SELECT set_config('client_min_messages', 'warning', true)"},
     {.sql = "CREATE TABLE IF NOT EXISTS candidates (candidate_id VARCHAR(255) PRIMARY KEY,"
             " candidate_name VARCHAR(255), party_affiliation VARCHAR(255), biography TEXT,"
             " campaign_platform TEXT, photo_url TEXT)"},
@@ -28,8 +29,8 @@ const struct vd_pg_stmt el_schema[] = {
     {.sql = "CREATE TABLE IF NOT EXISTS votes (voter_id VARCHAR(255) UNIQUE,"
             " candidate_id VARCHAR(255), voting_time TIMESTAMP, vote INT DEFAULT 1,"
             " PRIMARY KEY (voter_id, candidate_id))"},
-    /* the record of the register that a voter was imported from; NULL: made, or another program's
-     */
+    /* the record of the register that a voter was imported from; NULL: made,
+     * or another program's */
     {.sql =
          ADD_COLUMNS("voters", "source_record", "ADD COLUMN IF NOT EXISTS source_record bigint")},
     /* where in voters_topic the vote came from; NULL: another program's */
