@@ -26,7 +26,6 @@ struct election {
         int port;
         char *log;
     } nodes[NODES_MAX];
-    bool has_failed; /* print the logs at the end */
 };
 
 /* True if broker, database and daemon are named by the environment (KAFKA_BROKERS, DATABASE_URL,
