@@ -162,8 +162,8 @@ static void finish(struct vd_rebalance *rebalance)
     vd_txn_submit(rebalance->stage->txn, job);
 }
 
-/* One that was waited for is here; after the last one the answers count, if they are still wanted.
- */
+/* One that was waited for is here; after the last one the answers count,
+ * if they are still wanted. */
 static void close_one(struct vd_rebalance *rebalance)
 {
     if (--rebalance->open == 0 && is_current(rebalance)) {

@@ -1,5 +1,5 @@
-/* The walk over the stages: what every stage must have left behind, then what each says of itself.
- */
+/* The walk over the stages: what every stage must have left behind,
+ * then what each says of itself. */
 #include "audit.h"
 
 #include <assert.h>

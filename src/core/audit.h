@@ -32,9 +32,8 @@ VD_API const char *vd_audit_topic(const struct vd_audit *audit, enum vd_audit_po
 VD_API int32_t vd_audit_partitions(const struct vd_audit *audit, enum vd_audit_port port, size_t i);
 VD_API int16_t vd_audit_generation(const struct vd_audit *audit, enum vd_audit_port port, size_t i);
 
-/* Offsets in front of the first records that are kept: no more records were purged, or have
- * expired.
- */
+/* Offsets in front of the first records that are kept: no more records were purged,
+ * or have expired. */
 VD_API int64_t vd_audit_deleted(const struct vd_audit *audit, enum vd_audit_port port, size_t i);
 
 /* Up to where the stage has read a partition of an input; VD_NO_OFFSET: nothing was committed. */

@@ -1,5 +1,5 @@
-/* The page of an audit: invariants by section, what differs, and what follows from it; core only.
- */
+/* The page of an audit: invariants by section, what differs, and what follows from it;
+ * core only. */
 #ifndef VD_CORE_AUDIT_REPORT_H
 #define VD_CORE_AUDIT_REPORT_H
 

@@ -93,8 +93,8 @@ static void set_error(const struct vd_http_call *call, CURLcode code, struct vd_
     (void)vd_fail_in(err, "could not get \"%s\"", call->label);
 }
 
-/* Give the call's answer, and free it. The callback may do anything, closing the client included.
- */
+/* Give the call's answer, and free it. The callback may do anything,
+ * closing the client included. */
 static void finish_call(struct vd_http_call *call, CURLcode code)
 {
     struct vd_http_response response = {.content_type = "", .retry_after_s = -1, .body = ""};

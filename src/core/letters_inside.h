@@ -9,8 +9,7 @@
 
 #define VD_LETTERS_TIMEOUT_MS 10000 /* without an answer from the brokers */
 
-/* ---- letters_filter.c: which letters are meant ------------------------------------------------
- */
+/* ---- letters_filter.c: which letters are meant ----------------------------------------------- */
 
 enum vd_letters_action {
     VD_LETTERS_LIST,
@@ -36,8 +35,7 @@ enum vd_status vd_letters_filter_parse(const struct vd_letters_conf *conf, int64
 bool vd_letters_filter_match(const struct vd_letters_filter *filter, const struct vd_letter *letter,
                              bool is_replayed);
 
-/* ---- letters.c: what they all work on ---------------------------------------------------------
- */
+/* ---- letters.c: what they all work on -------------------------------------------------------- */
 
 /* A topic that holds letters. */
 struct vd_letters_box {
@@ -61,8 +59,7 @@ struct vd_letters {
 /* Write to standard output. */
 enum vd_status vd_letters_put(const struct vd_buf *text, struct vd_err *err) VD_MUST_CHECK;
 
-/* ---- letters_read.c ---------------------------------------------------------------------------
- */
+/* ---- letters_read.c -------------------------------------------------------------------------- */
 
 enum vd_letters_state {
     VD_LETTERS_NEW,
@@ -80,8 +77,7 @@ typedef bool vd_letters_fn(void *arg, const struct vd_letters_box *box,
 enum vd_status vd_letters_read(struct vd_letters *letters, const struct vd_letters_box *box,
                                vd_letters_fn *each, void *arg, struct vd_err *err) VD_MUST_CHECK;
 
-/* ---- letters_print.c --------------------------------------------------------------------------
- */
+/* ---- letters_print.c ------------------------------------------------------------------------- */
 
 /* Bytes for a terminal: control characters and what is not UTF-8 escaped as in C, cut with "..."
  * behind 'columns' characters (0: not cut). */
@@ -106,8 +102,7 @@ void vd_letters_add_whole(struct vd_buf *out, const struct vd_letter *letter,
 void vd_letters_add_json(struct vd_buf *out, const struct vd_letter *letter,
                          enum vd_letters_state state, bool is_whole);
 
-/* ---- the actions; each returns the exit code, or says what failed -----------------------------
- */
+/* ---- the actions; each returns the exit code, or says what failed ---------------------------- */
 
 int vd_letters_list(struct vd_letters *letters, struct vd_err *err);
 int vd_letters_show(struct vd_letters *letters, struct vd_err *err);

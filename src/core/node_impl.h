@@ -1,6 +1,5 @@
 /* A node as its parts see it; core only. node.c holds its life, node_http.c what it says
- * when asked, presence.c what it tells all.
- */
+ * when asked, presence.c what it tells all. */
 #ifndef VD_CORE_NODE_IMPL_H
 #define VD_CORE_NODE_IMPL_H
 

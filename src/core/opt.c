@@ -401,8 +401,8 @@ static bool is_name(const char *name)
     return len > 0 && name[len] == '\0';
 }
 
-/* One entry of the table; 'opts' is where it begins, for the search for a second one of its name.
- */
+/* One entry of the table; 'opts' is where it begins,
+ * for the search for a second one of its name. */
 static enum vd_status check_entry(const struct vd_opt *opts, const struct vd_opt *opt,
                                   size_t target_bytes, struct vd_err *err)
 {

@@ -74,8 +74,8 @@ VD_API void vd_opt_fini(const struct vd_opt *opts, void *target);
 VD_API void vd_opt_range(const struct vd_opt *opt, struct vd_buf *out);
 
 /* The candidate nearest to 'name' by edit distance (insert, delete, replace, swap two neighbours;
- * case counts nothing), or NULL if none is near enough to be meant. Names over 64 bytes match none.
- */
+ * case counts nothing), or NULL if none is near enough to be meant.
+ * Names over 64 bytes match none. */
 VD_API const char *vd_nearest(const char *name, const char *const *candidates, size_t count);
 
 #endif

@@ -186,8 +186,8 @@ static enum vd_status check_folder(const char *path, struct vd_err *err)
     return check_owner(folder, &found, err);
 }
 
-/* Check everything about the file 'real', which is no symbolic link any more, short of loading it.
- */
+/* Check everything about the file 'real', which is no symbolic link any more,
+ * short of loading it. */
 static enum vd_status check_file(const char *real, struct vd_err *err)
 {
     __attribute__((cleanup(auto_close))) int fd = -1;

@@ -1,6 +1,6 @@
 /* A bounded ELF reader: section headers, the dynamic section and the dynamic symbols, no more. It
- * finds honest mistakes; a file that lies in its section headers could do worse once it is loaded.
- */
+ * finds honest mistakes; a file that lies in its section headers could do worse once
+ * it is loaded. */
 #include "plugin_elf.h"
 
 #include <elf.h>

@@ -295,8 +295,8 @@ static void *bytes_at(const struct vd_txn_job *job, bool is_there, size_t at)
     return is_there ? bytes : NULL;
 }
 
-/* The bytes stay in the job's arena until the transaction has ended, so the library copies nothing.
- */
+/* The bytes stay in the job's arena until the transaction has ended,
+ * so the library copies nothing. */
 static enum vd_status produce_one(struct vd_producer *producer, const struct vd_txn_job *job,
                                   const struct vd_txn_record *record, int64_t deadline_ms,
                                   struct vd_err *err)

@@ -9,11 +9,9 @@
 #include "alloc.h"
 #include "stage_impl.h"
 
-#define TXN_SLOW_MS 5000 /* a transaction under way for longer shows in readiness */
-#define UNREADY_GRACE_MS                                                                         \
-    5000                     /* a stage not ready for longer is told of: a start takes some time \
-                              */
-#define REFUSAL_LOOK_MS 2000 /* how often it is asked whether a broker still refuses */
+#define TXN_SLOW_MS 5000      /* a transaction under way for longer shows in readiness */
+#define UNREADY_GRACE_MS 5000 /* a start takes some time; what lasts longer is told */
+#define REFUSAL_LOOK_MS 2000  /* how often it is asked whether a broker still refuses */
 
 static bool has_transactions(const struct vd_stage *stage)
 {

@@ -5,9 +5,8 @@
  * metrics and shutdown; the stage turns batches of records into records.
  *
  * Life, every callback on the loop thread:
- *   check     options are set; no side effects; 'stage' is NULL, since nothing runs yet; also run
- * by
- *             --check, and for stages that are disabled
+ *   check     options are set; no side effects; 'stage' is NULL, since nothing runs yet; --check
+ *             calls it, too, also for stages that are disabled
  *   start     open what is needed: timers, routes, watches. Must not block; the broker may be away,
  *             so partition counts are not known yet
  *   assign    a partition is about to be read; answer with vd_assign_start, once
@@ -93,9 +92,8 @@ struct vd_stage_desc {
     const char *name;
     const char *summary; /* one line, lower case */
     size_t state_size;
-    const struct vd_opt *opts; /* of the state; NULL: none */
-    const struct vd_port
-        *inputs; /* NULL: none, then the stage is a source, or only follows tables */
+    const struct vd_opt *opts;     /* of the state; NULL: none */
+    const struct vd_port *inputs;  /* NULL: none, as for a source */
     const struct vd_port *outputs; /* NULL: none */
     const struct vd_port *tables;  /* NULL: none */
     unsigned flags;
@@ -246,8 +244,8 @@ VD_API bool vd_assign_is_current(const struct vd_assign *assign);
 
 /* Records of the chained output that come from source offset 'from' on, in order, each with its
  * position; borrowed for the call. 'count' 0: there are no more. 'err': they cannot be read
- * (VD_INVALID: a person must act), or the question is not current any more (VD_AGAIN); else NULL.
- */
+ * (VD_INVALID: a person must act), or the question is not current any more (VD_AGAIN);
+ * else NULL. */
 typedef void vd_reread_fn(void *arg, const struct vd_record *records, size_t count,
                           const struct vd_err *err);
 

@@ -99,9 +99,8 @@ struct vd_batch {
     struct vd_held **records; /* what the stage sees: by partition, then offset */
     size_t *spans_of;         /* the span of each */
     size_t count;
-    bool is_woken; /* every partition has a span, be it of no records */
-    size_t
-        dead_taken; /* records of the job that were dead letters before the stage saw the batch */
+    bool is_woken;       /* every partition has a span, be it of no records */
+    size_t dead_taken;   /* records of the job that were dead letters before */
     size_t chained_from; /* the next record that may be emitted on the chained output */
     struct vd_txn_job *job;
     bool is_answered;

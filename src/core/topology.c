@@ -271,8 +271,8 @@ void vd_load_section(struct vd_load *load, const char *section, const struct vd_
 
 /* ---- the engine's own sections --------------------------------------------------------------- */
 
-/* A fault of a section's value that no option table could find: at the option that it names first.
- */
+/* A fault of a section's value that no option table could find:
+ * at the option that it names first. */
 static void fault_in_section(struct vd_load *load, const char *section, const char *message)
 {
     const struct vd_ini *ini = &load->topology->ini;

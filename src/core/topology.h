@@ -105,8 +105,8 @@ enum vd_status vd_topology_load(struct vd_topology *topology, const struct vd_to
 void vd_topology_fini(struct vd_topology *topology);
 
 /* Fill the zeroed 'state' of a stage with its own options from the topology.
- * Owns: the caller ends the texts with vd_opt_fini(conf->desc->opts, state), also after a failure.
- */
+ * Owns: the caller ends the texts with vd_opt_fini(conf->desc->opts, state),
+ * also after a failure. */
 enum vd_status vd_topology_stage_state(const struct vd_stage_conf *conf, void *state,
                                        struct vd_err *err) VD_MUST_CHECK;
 

@@ -44,8 +44,8 @@ struct vd_load {
 
 /* ---- topology.c ------------------------------------------------------------------------------ */
 
-/* Add a fault at the key or at the value of an entry; 'at' may be a header, or NULL for the file.
- */
+/* Add a fault at the key or at the value of an entry; 'at' may be a header,
+ * or NULL for the file. */
 void vd_load_fault(struct vd_load *load, const struct vd_ini_entry *at, const char *format, ...)
     VD_PRINTF(3, 4);
 void vd_load_fault_value(struct vd_load *load, const struct vd_ini_entry *at, const char *format,
@@ -57,8 +57,8 @@ char *vd_load_remedy(const char *name, const char *const *candidates, size_t cou
 /* A name of 1 to 'max' letters, digits, '_', '-' and what else is 'allowed'. */
 bool vd_load_is_name(const char *name, const char *allowed, size_t max);
 
-/* 'value' with the folders of this installation for @PLUGINDIR@ and @DATADIR@. The caller frees it.
- */
+/* 'value' with the folders of this installation for @PLUGINDIR@ and @DATADIR@.
+ * The caller frees it. */
 char *vd_load_place_folders(const char *value);
 
 /* Give every option of the table its default, texts without one "", with the folders put in. */

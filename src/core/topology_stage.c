@@ -1,5 +1,5 @@
-/* [stage:NAME] sections: the engine's options, the module, its ports, its own options, its check.
- */
+/* [stage:NAME] sections: the engine's options, the module, its ports, its own options,
+ * its check. */
 #include <stdlib.h>
 #include <string.h>
 

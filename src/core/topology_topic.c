@@ -1,5 +1,5 @@
-/* Topics: their sections, who writes and reads them, and whether they fit what stages do with them.
- */
+/* Topics: their sections, who writes and reads them, and whether they fit what stages
+ * do with them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -149,8 +149,8 @@ static bool is_used(const struct vd_load *load, const struct vd_topic_conf *topi
     return false;
 }
 
-/* The nearest topic that is written (or else declared or read), as a remedy. The caller frees it.
- */
+/* The nearest topic that is written (or else declared or read), as a remedy.
+ * The caller frees it. */
 static char *remedy_topic(const struct vd_load *load, const struct vd_topic_conf *wrong,
                           bool is_written)
 {

@@ -121,8 +121,8 @@ void vd_txn_set_consumer(struct vd_txn *txn, rd_kafka_t *consumer);
  * which the caller keeps count of (asserted). */
 void vd_txn_submit(struct vd_txn *txn, struct vd_txn_job *job);
 
-/* Make jobs of 'run' and earlier that have not begun void: their records belong to somebody else.
- */
+/* Make jobs of 'run' and earlier that have not begun void:
+ * their records belong to somebody else. */
 void vd_txn_void(struct vd_txn *txn, uint64_t run);
 
 /* What the thread waits for ("broker: ..."), copied to 'text'; false if it does not wait. */

@@ -1,5 +1,5 @@
-/* Interceptors that count transactional requests; they run on the library's threads: atomics only.
- */
+/* Interceptors that count transactional requests; they run on the library's threads:
+ * atomics only. */
 #include "txn_watch.h"
 
 #include <assert.h>

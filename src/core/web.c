@@ -378,8 +378,8 @@ static void set_starting(struct vd_web *web, bool is_starting)
 }
 
 /* Why civetweb did not start. Of a port that is taken it says in its answer only that it "failed to
- * setup", and the reason in its log before that: "cannot bind to ...: 98 (Address already in use)".
- */
+ * setup", and the reason in its log before that: "cannot bind to ...:
+ * 98 (Address already in use)". */
 static const char *start_reason(const struct vd_web *web, const char *answer)
 {
     if (strstr(web->start_error, strerror(EADDRINUSE)) != NULL) {

@@ -392,8 +392,8 @@ static int on_frame(struct mg_connection *conn, int bits, char *payload, size_t 
     if (len > VD_WEB_MESSAGE_BYTES) {
         return leave_with(client, VD_WEB_LONG_FRAME);
     }
-    /* What a client has to say fits into one frame: a fragment is not for us, nor are extensions.
-     */
+    /* What a client has to say fits into one frame: a fragment is not for us,
+     * nor are extensions. */
     if ((bits & 0xff) != (FIN | OPCODE_TEXT) || !vd_utf8_is_valid(payload, len)) {
         return leave_with(client, VD_WEB_BAD_FRAME);
     }

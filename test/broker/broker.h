@@ -154,8 +154,7 @@ static inline void broker_fini(struct broker *at)
     vd_loop_fini(&at->loop);
 }
 
-/* ---- a transactional producer, blocking --------------------------------------------------------
- */
+/* ---- a transactional producer, blocking ------------------------------------------------------ */
 
 static inline void broker_expect(rd_kafka_error_t *error)
 {

@@ -70,8 +70,8 @@ static int free_port(void)
     return ntohs(address.sin_port);
 }
 
-/* Words of the topology that name topics end in one of these; each gets the election's name behind.
- */
+/* Words of the topology that name topics end in one of these;
+ * each gets the election's name behind. */
 static bool is_topic(const char *word, size_t len)
 {
     static const char *const topics[] = {"voters_topic",

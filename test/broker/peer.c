@@ -28,8 +28,8 @@ char *peer_name(const char *stem)
     return strdup(text);
 }
 
-/* A client with one setting of its own: a consumer's group, a producer's transactional.id or NULL.
- */
+/* A client with one setting of its own: a consumer's group,
+ * a producer's transactional.id or NULL. */
 static rd_kafka_t *open_client(rd_kafka_type_t type, bool committed_only, const char *id)
 {
     char text[256];

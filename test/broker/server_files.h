@@ -1,6 +1,6 @@
 /* The files of the private Kafka and PostgreSQL behind VOTINGD_TEST_LOCAL, for losses that no
- * server's interface produces: a database put back to an earlier state, the end of a topic cut off.
- */
+ * server's interface produces: a database put back to an earlier state,
+ * the end of a topic cut off. */
 #ifndef VD_TEST_BROKER_SERVER_FILES_H
 #define VD_TEST_BROKER_SERVER_FILES_H
 

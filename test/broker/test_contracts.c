@@ -178,8 +178,8 @@ static cJSON *parse(const struct peer_record *record)
     return value;
 }
 
-/* 'text' has the form of 'pattern': 9 stands for a digit, x for a hexadecimal one, A for a capital.
- */
+/* 'text' has the form of 'pattern': 9 stands for a digit, x for a hexadecimal one,
+ * A for a capital. */
 static void check_form(const char *text, const char *pattern)
 {
     assert_int_equal(strlen(text), strlen(pattern));

@@ -74,8 +74,8 @@ static bool is_away_at_work(struct rig *rig)
 }
 
 /* librdkafka's call to send offsets can block until a broker answers, whatever time-out it is given
- * (2.0.2); votingd then ends the process at drain_timeout_ms. Here the broker comes back instead.
- */
+ * (2.0.2); votingd then ends the process at drain_timeout_ms.
+ * Here the broker comes back instead. */
 static void on_patience_over(uv_timer_t *timer)
 {
     scene.starting = rig_local_begin("start kafka");

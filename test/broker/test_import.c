@@ -1,5 +1,5 @@
-/* Imported electorates end to end: real broker, real database, the real daemon, a stub of the API.
- */
+/* Imported electorates end to end: real broker, real database, the real daemon,
+ * a stub of the API. */
 #include "../unit/test.h"
 
 #include <signal.h>

@@ -86,8 +86,8 @@ static void wait_rows(int64_t rows)
     }
 }
 
-/* Until table and topic have so many votes, and all is committed: then a stop leaves nothing open.
- */
+/* Until table and topic have so many votes, and all is committed:
+ * then a stop leaves nothing open. */
 static void wait_votes(int64_t votes)
 {
     time_t deadline = time(NULL) + WAIT_S;

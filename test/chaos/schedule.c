@@ -63,8 +63,8 @@ size_t schedule_make(uint64_t seed, int kills, int seconds, struct event *events
     }
     count = add(events, count, ACT_DISK, (kills + KILLS_PER_DISK - 1) / KILLS_PER_DISK);
     shuffle(&state, events, count);
-    /* A quarter come at once, so the others wait 4/3 of the mean on average, that is half of 8/3.
-     */
+    /* A quarter come at once, so the others wait 4/3 of the mean on average,
+     * that is half of 8/3. */
     pause_ms = seconds * 1000 / ((int)count + 1);
     for (size_t i = 0; i < count; i++) {
         struct event *event = &events[i];

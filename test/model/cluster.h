@@ -143,8 +143,8 @@ void cluster_start(const struct setup *setup, struct cluster *cluster);
 void cluster_expand(struct step *step);
 void group_expand(struct step *step);
 
-/* End of T_CHECK: take the batch for committed, or run it again. 'next' is the step's next state.
- */
+/* End of T_CHECK: take the batch for committed, or run it again.
+ * 'next' is the step's next state. */
 void cluster_checked(struct step *step, void *next, int node, bool is_committed);
 
 /* Revoke: what 'node' has of the partition is dropped, a transaction under way is recycled. */

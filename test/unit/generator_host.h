@@ -27,8 +27,8 @@ size_t host_candidates(void);            /* of table candidates */
 void host_add_candidate(const char *id); /* by hand */
 void host_wipe(void);
 
-/* Start the stage with these options, "name=value" each, up to NULL; the check's message in 'err'.
- */
+/* Start the stage with these options, "name=value" each, up to NULL;
+ * the check's message in 'err'. */
 enum vd_status host_start(const char *const *options, struct vd_err *err);
 void host_drop(void); /* of one that was refused */
 void host_stop(void); /* whatever is under way is lost, as in a crash */

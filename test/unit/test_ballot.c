@@ -1,5 +1,5 @@
-/* Ballots. The golden choices and tags come from an independent program written from the protocol.
- */
+/* Ballots. The golden choices and tags come from an independent program written
+ * from the protocol. */
 #include "test.h"
 
 #include <stdio.h>

@@ -11,8 +11,8 @@
 
 typedef void each_fn(const struct voting_facts *facts);
 
-/* Every set with the partition's offsets from 'begin' to LIMIT - 1, numbers past the end included.
- */
+/* Every set with the partition's offsets from 'begin' to LIMIT - 1,
+ * numbers past the end included. */
 static void for_each(each_fn *each)
 {
     struct voting_facts facts = {.end = LIMIT - 1};

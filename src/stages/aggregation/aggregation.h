@@ -67,8 +67,7 @@ struct aggregation {
         *lost_echo, *recounts, *watermark_s, *watermark_lag_s;
 };
 
-/* ---- takeover.c: the partials' table, and where a partition starts ----------------------------
- */
+/* ---- takeover.c: the partials' table, and where a partition starts --------------------------- */
 
 /* The partition's place in 'parts', which grows as needed: not to be kept over a further call. */
 struct part *agg_part_get(struct aggregation *aggregation, int32_t partition);
@@ -86,8 +85,7 @@ void agg_takeover_revoke(struct vd_stage *stage, void *state, int32_t partition)
 /* Answer what is still open; in the stage's stop. */
 void agg_takeover_fini(struct aggregation *aggregation);
 
-/* ---- upkeep.c: what an owner owes its partitions while no votes come ---------------------------
- */
+/* ---- upkeep.c: what an owner owes its partitions while no votes come ------------------------- */
 
 /* In every round, while the table is current: echoes, idleness, recounts, sums, the watermark. */
 void agg_upkeep(struct aggregation *aggregation);

@@ -7,8 +7,8 @@
 #include "election/json.h"
 #include "map.h"
 
-/* Counts stay below 2^40 and JavaScript's safe integers below 2^53: 8192 generations and rebuilds.
- */
+/* Counts stay below 2^40 and JavaScript's safe integers below 2^53:
+ * 8192 generations and rebuilds. */
 #define SEQUENCE_STEP (UINT64_C(1) << 40)
 
 struct result {

@@ -143,8 +143,8 @@ static bool is_named(const char *text, const char *name, size_t len)
     return text != NULL && strlen(text) == len && strncasecmp(text, name, len) == 0;
 }
 
-/* True if 'text' begins with the whole word or words 'name': "republican" for "Republican Party".
- */
+/* True if 'text' begins with the whole word or words 'name':
+ * "republican" for "Republican Party". */
 static bool is_begun(const char *text, const char *name, size_t len)
 {
     return text != NULL && strncasecmp(text, name, len) == 0 && strlen(text) > len &&

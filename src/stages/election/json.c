@@ -239,8 +239,8 @@ static char plain_escape(char c)
 }
 
 /* Resolve the escapes of a validated string; 'out' has room for 'len' bytes, which is never too
- * little: the shortest escape of n bytes is longer than n. Sets *is_whole to false for half a pair.
- */
+ * little: the shortest escape of n bytes is longer than n.
+ * Sets *is_whole to false for half a pair. */
 static size_t resolve(const char *raw, size_t len, char *out, bool *is_whole)
 {
     const char *end = raw + len;

@@ -34,8 +34,8 @@ struct el_vote {
     int64_t second; /* voting_time; -1: none */
 };
 
-/* Read a vote; what is escaped in it is resolved in 'scratch'. False for what is none of a voter.
- */
+/* Read a vote; what is escaped in it is resolved in 'scratch'.
+ * False for what is none of a voter. */
 bool el_vote_read(const char *json, size_t len, struct vd_buf *scratch, struct el_vote *vote);
 
 /* What the votes for a candidate have in common, to be handed to el_vote_append. */

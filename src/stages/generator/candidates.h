@@ -19,8 +19,8 @@ struct gen_candidates {
 
 void gen_candidates_fini(struct gen_candidates *candidates);
 
-/* One for each of the three parties, a man first and then in turn; a function of seed and country.
- */
+/* One for each of the three parties, a man first and then in turn;
+ * a function of seed and country. */
 void gen_candidates_make(const struct gen_conf *conf, struct gen_candidates *candidates);
 
 /* The unit that inserts 'made' where the table is empty, and reads what it then holds. The texts go

@@ -26,8 +26,7 @@ struct gen_conf {
         int64_t min_ms, max_ms; /* randomuser: between tries */
     } backoff;
     struct {
-        int64_t
-            max; /* csv, jsonl, randomuser: never import more records; 0: the source's own limit */
+        int64_t max; /* csv, jsonl, randomuser: records at most; 0: as many as there are */
     } import;
 };
 

@@ -14,8 +14,8 @@
 #define FRESH_START \
     "go back to what it was, or begin a new electorate with other topics and an empty database"
 
-/* A plan that scans is never right where rows are found by voter_id (exactly-once protocol, 4.2).
- */
+/* A plan that scans is never right where rows are found by voter_id
+ * (exactly-once protocol, 4.2). */
 static const char session_sql[] =
     "SET TIME ZONE 'UTC'; SET synchronous_commit = on; SET lock_timeout = '5s';"
     " SET enable_seqscan = off; SET enable_hashjoin = off; SET enable_mergejoin = off";

@@ -31,8 +31,8 @@ void gen_progress_fini(struct gen_progress *progress);
  * null, "complete":...} */
 void gen_progress_format(const struct gen_progress *progress, struct vd_buf *out);
 
-/* Fails: VD_INVALID, naming the member. Owns: *progress is the caller's, written on success only.
- */
+/* Fails: VD_INVALID, naming the member. Owns: *progress is the caller's,
+ * written on success only. */
 enum vd_status gen_progress_parse(const char *json, size_t len, struct gen_progress *progress,
                                   struct vd_err *err) VD_MUST_CHECK;
 

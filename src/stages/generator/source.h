@@ -26,8 +26,7 @@ struct gen_source_host {
 
 struct gen_source_ops {
     const char *name;
-    bool is_import; /* what is published is read back from the table: the source may change its mind
-                     */
+    bool is_import; /* what is published is read back from the table: a source changes its mind */
 
     /* Check the options. No side effects. Fails: VD_INVALID, naming the option. */
     enum vd_status (*check)(const struct gen_conf *conf, struct vd_err *err);

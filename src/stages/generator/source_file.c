@@ -13,8 +13,8 @@
 #define HASH_BYTES_PER_TURN (4 * 1024 * 1024) /* some 5 ms of the loop's time */
 #define NO_COLUMN SIZE_MAX
 
-/* The address is an object in voters_topic, so that a dump of it can be read; flat names work, too.
- */
+/* The address is an object in voters_topic, so that a dump of it can be read; flat
+ * names work, too. */
 #define JSON_FIELDS (2 * GEN_MEMBERS)
 
 struct gen_source {

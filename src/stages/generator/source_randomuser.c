@@ -178,8 +178,8 @@ static bool load_cached(struct gen_source *source, int64_t page, int64_t count)
 
 /* ---- requests ------------------------------------------------------------------------------ */
 
-/* Doubling from min to max, give or take a fifth, so that many clients do not come back together.
- */
+/* Doubling from min to max, give or take a fifth,
+ * so that many clients do not come back together. */
 static int64_t backoff_ms(const struct gen_source *source, int64_t retry_after_s)
 {
     const struct gen_conf *conf = source->host->conf;

@@ -49,8 +49,8 @@ static uint64_t draw(uint64_t *state)
     return z ^ z >> 31;
 }
 
-/* 0 to below - 1, by multiplication: biased by less than below / 2^32, which no test here can see.
- */
+/* 0 to below - 1, by multiplication: biased by less than below / 2^32,
+ * which no test here can see. */
 static uint32_t draw_below(uint64_t *state, uint32_t below)
 {
     return (uint32_t)((draw(state) >> 32) * below >> 32);

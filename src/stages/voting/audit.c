@@ -239,8 +239,8 @@ static void on_dead(void *arg, const struct vd_record *record)
 
 /* ---- what became of the records -------------------------------------------------------------- */
 
-/* The outcome of a record at a place of its partition: how many it has, and how many it must have.
- */
+/* The outcome of a record at a place of its partition: how many it has,
+ * and how many it must have. */
 struct outcome {
     int found, wanted;
 };

@@ -1,5 +1,5 @@
-/* What a voter's record must hold so that it can become a vote (exactly-once protocol, 4.1, 4.5).
- */
+/* What a voter's record must hold so that it can become a vote (exactly-once
+ * protocol, 4.1, 4.5). */
 #include "decode.h"
 
 #include <string.h>

@@ -115,9 +115,8 @@ void voting_takeover_ask(struct voting_takeover *takeover, struct vd_assign *ass
     take_turn(takeover);
 }
 
-/* A callback is there. False if the check cannot go on with it: it begins again, soon or in a
- * while.
- */
+/* A callback is there. False if the check cannot go on with it: it begins again, soon or
+ * in a while. */
 static bool go_on(struct voting_takeover *takeover, const struct vd_err *err)
 {
     takeover->is_busy = false;

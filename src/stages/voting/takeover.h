@@ -19,8 +19,8 @@ void voting_takeover_ask(struct voting_takeover *takeover, struct vd_assign *ass
  * database may stand in its place, or the same one as it was a while ago. */
 void voting_takeover_set_ready(struct voting_takeover *takeover, struct vd_pg *pg, const char *tag);
 
-/* What PostgreSQL had judged of a partition when it was checked: below this offset nothing is new.
- */
+/* What PostgreSQL had judged of a partition when it was checked:
+ * below this offset nothing is new. */
 int64_t voting_takeover_progress(const struct voting_takeover *takeover, int32_t partition);
 
 #endif

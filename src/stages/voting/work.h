@@ -59,8 +59,8 @@ struct voting_work {
 size_t voting_work_begin(struct voting_work *work, struct vd_batch *batch, int16_t generation);
 
 /* Emit what the rows say.
- * Fails: VD_INVALID with the numbers, if they say what must not be; '*partition' is to be stopped.
- */
+ * Fails: VD_INVALID with the numbers, if they say what must not be;
+ * '*partition' is to be stopped. */
 enum vd_status voting_work_emit(struct voting_work *work, const struct vd_pg_reply *reply,
                                 int32_t *partition, struct vd_err *err) VD_MUST_CHECK;
 
