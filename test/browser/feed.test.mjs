@@ -35,7 +35,8 @@ function makeWorld(answers = {}) {
     const path = url.slice('http://here/api/v1/'.length);
     world.asked.push(path);
     const answer = answers[path.split('?')[0]];
-    return { ok: answer !== undefined, status: answer ? 200 : 503, json: async () => answer };
+    const status = answers.status ?? (answer ? 200 : 503);
+    return { ok: status === 200, status, json: async () => answer };
   };
   world.setTimeout = (work, ms) => {
     const timer = { at: world.ms + ms, work };
@@ -47,6 +48,10 @@ function makeWorld(answers = {}) {
   };
   world.now = () => world.ms;
   world.random = () => 1;
+  world.signIns = 0;
+  world.signIn = () => {
+    world.signIns += 1;
+  };
   world.pass = async (ms) => {
     const end = world.ms + ms;
     for (;;) {
@@ -207,4 +212,17 @@ test('ages use the clock of the server', async () => {
   open(world);
   await world.pass(250);
   assert.equal(feed.serverNow(), 1250);
+});
+
+test('a session that has ended asks to sign in again', async () => {
+  const world = makeWorld({ status: 401 });
+  const feed = new Feed(world, new Model(), () => {});
+
+  feed.start();
+  world.sockets[0].onopen();
+  world.sockets[0].onmessage({ data: '{"type":"bye","reason":"signed_out","now_ms":0}' });
+  assert.equal(world.signIns, 1);
+  assert.equal(await feed.refresh(), false);
+  assert.equal(world.signIns, 2);
+  feed.stop();
 });

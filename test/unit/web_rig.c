@@ -14,7 +14,7 @@
 #include "log.h"
 #include "test.h"
 
-#define WAIT_MS 10000
+#define WAIT_MS 30000
 #define NOTHING_MS 150 /* what has not come by then does not come */
 
 struct job {

@@ -49,7 +49,7 @@ void rig_close(struct rig *rig);
 /* The value of a metric as /metrics shows it: 'series' with its labels. -1: is not there. */
 double rig_metric(struct rig *rig, const char *series);
 
-/* True as soon as the metric has the value; false after 10 s. */
+/* True as soon as the metric has the value; false after 30 s. */
 bool rig_metric_becomes(struct rig *rig, const char *series, double value);
 
 /* A connection to the server; 'receive_bytes' of buffer, 0 for the system's own. */

@@ -37,7 +37,7 @@ function bindChoice(name, choices, titles) {
 }
 
 // The menu closes by Escape, and when the focus leaves it.
-function bindMenu(menu) {
+export function bindMenu(menu) {
   menu.addEventListener('keydown', (event) => {
     if (event.key === 'Escape' && menu.open) {
       menu.open = false;

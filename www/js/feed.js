@@ -13,7 +13,7 @@ const RESYNC_ANSWER_MS = 5000;
 const POLL_LIVE_MS = 2000;
 
 export class Feed {
-  // 'world': {origin, socketOrigin, WebSocket, fetch, setTimeout, clearTimeout, now, random}.
+  // 'world': {origin, socketOrigin, WebSocket, fetch, setTimeout, clearTimeout, now, random, signIn}.
   constructor(world, model, onChange) {
     this.world = world;
     this.model = model;
@@ -167,6 +167,9 @@ export class Feed {
       return;
     }
     this.#heard(frame.now_ms);
+    if (frame.type === 'bye' && frame.reason === 'signed_out') {
+      this.world.signIn();
+    }
     if (frame.type === 'bye') {
       this.failures = Math.max(this.failures, 1);
       return;
@@ -264,6 +267,9 @@ export class Feed {
   async #get(path) {
     const response = await this.world.fetch(`${this.world.origin}/api/v1/${path}`,
       { cache: 'no-store' });
+    if (response.status === 401) {
+      this.world.signIn();
+    }
     if (!response.ok) {
       throw new Error(`${path}: ${response.status}`);
     }

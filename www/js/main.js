@@ -17,6 +17,7 @@
 // To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
 // brings its markup by dom.js:fill, its rules in a style sheet of its own.
 
+import { addAccount, signIn } from './account.js';
 import { Settings, viewOf } from './address.js';
 import { Display } from './display.js';
 import { byId, make, translate } from './dom.js';
@@ -49,6 +50,7 @@ const feed = new Feed({
   clearTimeout: window.clearTimeout.bind(window),
   now: () => performance.now(),
   random: Math.random,
+  signIn,
 }, model, () => changed());
 
 const display = new Display(() => {
@@ -157,6 +159,9 @@ function addStyle(href) {
 
 async function getJson(path) {
   const response = await fetch(`/api/v1/${path}`, { cache: 'no-store' });
+  if (response.status === 401) {
+    signIn();
+  }
   if (!response.ok) {
     throw new Error(`${path}: ${response.status}`);
   }
@@ -230,3 +235,4 @@ follow();
 feed.intervalMs = display.ms;
 pace();
 feed.start();
+addAccount(document.querySelector('.tools')).catch(() => {}); // the feed tells what is wrong

@@ -25,6 +25,7 @@ static const struct page_file {
     const char *type;
 } files[] = {
     {"/", "index.html", HTML},
+    {"/login", "login.html", HTML},
 #include "page_files.h"
 };
 
@@ -74,6 +75,17 @@ enum vd_status page_check(const char *www, struct vd_err *err)
     return VD_OK;
 }
 
+/* Files tell nothing of the count, and the sign-in page needs some: only the page itself is kept,
+ * so that who opens it is sent there. */
+static void allow(struct vd_web *web, const char *path)
+{
+    VD_AUTO(mem) char *route = vd_format("GET %s", path);
+
+    if (strcmp(path, "/") != 0) {
+        vd_web_allow(web, route, VD_WEB_ANYONE);
+    }
+}
+
 enum vd_status page_serve(struct vd_web *web, const char *www, struct vd_err *err)
 {
     for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
@@ -83,6 +95,7 @@ enum vd_status page_serve(struct vd_web *web, const char *www, struct vd_err *er
             vd_web_file(web, files[i].path, files[i].type, &bytes, err) != VD_OK) {
             return err->status;
         }
+        allow(web, files[i].path);
     }
     return VD_OK;
 }

@@ -1,0 +1,81 @@
+// Who is signed in, and what he may do here: a menu that is there only with access control.
+
+import { bindMenu } from './display.js';
+import { byId, fill, make, setText } from './dom.js';
+import { words } from './words.js';
+
+const DIALOG = `
+<h2 data-word="account.drainTitle"></h2>
+<p data-word="account.drainText"></p>
+<p class="dialog-buttons">
+  <button type="button" class="button" data-word="account.cancel" id="drain-no"></button>
+  <button type="button" class="button" data-word="account.drainYes" id="drain-yes"></button>
+</p>`;
+
+export function signIn() {
+  window.location.replace(`/login${window.location.hash}`);
+}
+
+async function send(method, path, state) {
+  const response = await fetch(`/api/v1/${path}`, {
+    method, cache: 'no-store', headers: { 'X-CSRF-Token': state.csrf_token },
+  });
+  if (!response.ok) {
+    throw new Error(`${path}: ${response.status}`);
+  }
+}
+
+function button(text, onClick) {
+  const made = make('button', { type: 'button', class: 'button' }, text);
+  made.addEventListener('click', onClick);
+  return made;
+}
+
+// Asks first: a node that is drained is gone until it is started again.
+function drainButton(state, say) {
+  const dialog = make('dialog', { class: 'card', 'aria-label': words.account.drainTitle });
+
+  fill(dialog, DIALOG);
+  document.body.append(dialog);
+  byId('drain-no').addEventListener('click', () => dialog.close());
+  byId('drain-yes').addEventListener('click', async () => {
+    dialog.close();
+    try {
+      await send('POST', 'drain', state);
+      say(words.account.draining);
+    } catch {
+      say(words.account.failed);
+    }
+  });
+  return button(words.account.drain, () => dialog.showModal());
+}
+
+// Add the menu to 'tools' if anybody is signed in.
+export async function addAccount(tools) {
+  const response = await fetch('/api/v1/session', { cache: 'no-store' });
+  const state = await response.json();
+
+  if (state.csrf_token === null) {
+    return;
+  }
+  const said = make('p', { class: 'account-said', role: 'status' });
+  const menu = make('details', { class: 'menu', id: 'account' },
+    make('summary', { class: 'button' }, make('span', { class: 'account-name' }, state.name)));
+  const panel = make('div', { class: 'menu-panel account-panel' },
+    make('p', {}, words.account.role(words.account.roles[state.role])),
+    button(words.account.signOut, async () => {
+      try {
+        await send('DELETE', 'session', state);
+      } finally {
+        signIn();
+      }
+    }));
+
+  if (state.actions && state.role !== 'viewer') {
+    panel.append(drainButton(state, (text) => setText(said, text)));
+  }
+  panel.append(said);
+  menu.append(panel);
+  bindMenu(menu);
+  tools.append(menu);
+}
