@@ -303,6 +303,7 @@ enum vd_status vd_publisher_send(struct vd_publisher *publisher,
         publisher->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_len),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_len),
+        RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
         RD_KAFKA_V_OPAQUE(record->is_fleeting ? (void *)(uintptr_t)&fleeting : NULL),
         RD_KAFKA_V_END);
     switch (error) {

@@ -16,6 +16,7 @@ struct vd_publication {
     size_t key_len;
     const void *value; /* NULL: a tombstone */
     size_t value_len;
+    int64_t timestamp_ms; /* UTC; 0: now */
     bool is_fleeting; /* worth nothing later: no word if it is lost, and an end hardly waits for it
                        */
 };

@@ -279,7 +279,8 @@ enum vd_status vd_stage_publish(struct vd_stage *stage, size_t output, const str
                                     .key = msg->key,
                                     .key_len = msg->key_len,
                                     .value = msg->value,
-                                    .value_len = msg->value_len};
+                                    .value_len = msg->value_len,
+                                    .timestamp_ms = msg->timestamp_ms};
 
     if (topic == NULL) {
         return VD_OK; /* an optional output that the topology leaves out */

@@ -139,6 +139,37 @@ TEST(a_producer_that_failed_for_good_is_replaced)
     fixture_fini(&at);
 }
 
+TEST(a_record_has_the_time_it_is_given)
+{
+    const struct vd_publication record = {
+        .topic = "totals", .key = "k", .key_len = 1, .timestamp_ms = 1600000000123};
+    struct fixture at;
+    struct vd_err err = {0};
+    rd_kafka_topic_partition_list_t *all = rd_kafka_topic_partition_list_new(1);
+    rd_kafka_conf_t *conf = rd_kafka_conf_new();
+    rd_kafka_t *reader = NULL;
+    rd_kafka_message_t *message = NULL;
+
+    fixture_init(&at);
+    assert_int_equal(vd_publisher_send(at.publisher, &record, &err), VD_OK);
+    (void)rd_kafka_conf_set(conf, "bootstrap.servers", at.conf.brokers, NULL, 0);
+    (void)rd_kafka_conf_set(conf, "group.id", "reader", NULL, 0);
+    reader = rd_kafka_new(RD_KAFKA_CONSUMER, conf, NULL, 0);
+    rd_kafka_topic_partition_list_add(all, "totals", 0)->offset = RD_KAFKA_OFFSET_BEGINNING;
+    assert_int_equal(rd_kafka_assign(reader, all), 0);
+    for (int i = 0; i < TURNS_MAX && message == NULL; i++) {
+        uv_run(&at.loop.uv, UV_RUN_ONCE);
+        message = rd_kafka_consumer_poll(reader, TURN_MS);
+    }
+    assert_non_null(message);
+    assert_int_equal(message->err, 0);
+    assert_true(rd_kafka_message_timestamp(message, NULL) == record.timestamp_ms);
+    rd_kafka_message_destroy(message);
+    rd_kafka_topic_partition_list_destroy(all);
+    rd_kafka_destroy(reader);
+    fixture_fini(&at);
+}
+
 static enum vd_status publish_fleeting(struct fixture *at, struct vd_err *err)
 {
     const struct vd_publication record = {.topic = "totals",
@@ -188,7 +219,8 @@ TEST(without_a_broker_few_fleeting_records_wait_and_an_end_hardly_does)
     assert_true(vd_mono_ns() - begin_ns < 5000000000); /* half a second, and a slow machine */
 }
 
-RUN_TESTS(cmocka_unit_test(a_passing_fault_is_retried_by_the_library),
+RUN_TESTS(cmocka_unit_test(a_record_has_the_time_it_is_given),
+          cmocka_unit_test(a_passing_fault_is_retried_by_the_library),
           cmocka_unit_test(a_refused_record_is_counted_and_the_next_one_arrives),
           cmocka_unit_test(a_producer_that_failed_for_good_is_replaced),
           cmocka_unit_test(fleeting_records_arrive_but_are_not_counted),
