@@ -31,6 +31,18 @@ TEST(the_partition_that_is_furthest_behind_gives_the_watermark)
     agg_watermark_free(watermark);
 }
 
+TEST(the_newest_event_time_is_that_of_the_partition_that_is_furthest_ahead)
+{
+    struct agg_watermark *watermark = agg_watermark_new(LATE);
+
+    assert_true(agg_watermark_newest(watermark) == -1);
+    put(watermark, 2, 1000, false); /* 0 and 1 have no META */
+    assert_true(agg_watermark_newest(watermark) == 1000);
+    put(watermark, 0, 2000, true);
+    assert_true(agg_watermark_newest(watermark) == 2000);
+    agg_watermark_free(watermark);
+}
+
 TEST(an_idle_partition_does_not_hold_it_and_the_furthest_of_all_idle_gives_it)
 {
     struct agg_watermark *watermark = agg_watermark_new(LATE);
@@ -147,6 +159,7 @@ TEST(what_is_no_rebuild_number_is_refused_with_the_item)
 
 RUN_TESTS(
     cmocka_unit_test(the_partition_that_is_furthest_behind_gives_the_watermark),
+    cmocka_unit_test(the_newest_event_time_is_that_of_the_partition_that_is_furthest_ahead),
     cmocka_unit_test(an_idle_partition_does_not_hold_it_and_the_furthest_of_all_idle_gives_it),
     cmocka_unit_test(a_start_takes_the_highest_that_any_partition_has_stored),
     cmocka_unit_test(a_time_ahead_of_the_clock_is_cut),

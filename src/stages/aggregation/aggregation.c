@@ -291,6 +291,7 @@ static enum agg_publish publish_one(void *arg, size_t group, const char *key, si
     int32_t partitions = vd_stage_input_partitions(stage, INPUT_VOTES);
     struct vd_msg msg = {.key = key != NULL ? key : "", .key_len = key_len, .partition = VD_BY_KEY};
     struct vd_err err = {0};
+    int64_t event_s = 0;
 
     if (!vd_stage_owns(stage, vd_partition_of(msg.key, key_len, partitions))) {
         return AGG_NOT_OURS;
@@ -299,6 +300,9 @@ static enum agg_publish publish_one(void *arg, size_t group, const char *key, si
     agg_public_value(&agg_groups[group], result, &aggregation->value);
     msg.value = aggregation->value.data;
     msg.value_len = aggregation->value.len;
+    /* A total is as of the newest vote in it, as results of a stream are stamped elsewhere too. */
+    event_s = agg_watermark_newest(aggregation->watermark);
+    msg.timestamp_ms = event_s > 0 ? event_s * 1000 : 0;
     if (vd_stage_publish(stage, PORT_FIRST_GROUP + group, &msg, &err) != VD_OK) {
         aggregation->is_full = true;
         return AGG_FULL; /* the next round tries again */

@@ -80,6 +80,18 @@ int64_t agg_watermark_get(struct agg_watermark *watermark, int32_t partitions)
     return watermark->at_s;
 }
 
+int64_t agg_watermark_newest(const struct agg_watermark *watermark)
+{
+    int64_t newest = -1;
+
+    for (size_t i = 0; i < watermark->seen_count; i++) {
+        const struct seen *seen = &watermark->seen[i];
+
+        newest = seen->is_known && seen->event_s > newest ? seen->event_s : newest;
+    }
+    return newest;
+}
+
 int64_t agg_event_cap(int64_t event_s, int64_t now_s)
 {
     return event_s > now_s + AGG_FUTURE_S ? now_s + AGG_FUTURE_S : event_s;

@@ -21,6 +21,9 @@ void agg_watermark_put(struct agg_watermark *watermark, int32_t partition,
  * holds it; an idle one does not, and when all are idle, the furthest of them gives it. */
 int64_t agg_watermark_get(struct agg_watermark *watermark, int32_t partitions);
 
+/* The highest event time of all partitions, in seconds since 1970; -1: none yet. */
+int64_t agg_watermark_newest(const struct agg_watermark *watermark);
+
 /* An event time is cut to 'now_s' and this much, when a vote is read: one wrong clock must not
  * carry the watermark away. */
 #define AGG_FUTURE_S 60
