@@ -8,6 +8,8 @@
 #include "alloc.h"
 #include "test.h"
 
+#define NIGHT_MS 1700000000000
+
 static const struct wire_election election = {"election", "Night", "live"};
 
 static enum wire_source quiet(void *arg)
@@ -23,7 +25,8 @@ struct fixture {
 static void begin(struct fixture *fixture)
 {
     picture_init(&fixture->picture, "e1", 100);
-    fixture->api = (struct api){&fixture->picture, &election, quiet, NULL};
+    fixture->api =
+        (struct api){.picture = &fixture->picture, .election = &election, .source = quiet};
     for (int64_t i = 1; i < 30; i++) {
         uint32_t row = picture_row(&fixture->picture, PICTURE_CANDIDATE, "a", 1);
 
@@ -107,5 +110,114 @@ TEST(version_has_at_most_two_hundred_bytes)
     picture_fini(&fixture.picture);
 }
 
-RUN_TESTS(cmocka_unit_test(answers_by_route_and_parameter),
+/* Two candidates: 1, 2, ... 10 votes in ten seconds; 100 from the sixth second on, before which
+ * nothing is known of it. */
+static void begin_history(struct fixture *fixture, struct history *history)
+{
+    uint32_t second = 0;
+
+    begin(fixture);
+    fixture->api.history = history;
+    second = picture_row(&fixture->picture, PICTURE_CANDIDATE, "b", 1);
+    for (int64_t i = 0; i < 10; i++) {
+        history_take(history, &(struct history_total){.table = PICTURE_CANDIDATE,
+                                                      .total = i + 1,
+                                                      .event_ms = NIGHT_MS + i * 1000,
+                                                      .offset = i});
+    }
+    history_take(history, &(struct history_total){.table = PICTURE_CANDIDATE,
+                                                  .row = second,
+                                                  .total = 100,
+                                                  .event_ms = NIGHT_MS + 5000,
+                                                  .partition = 1,
+                                                  .offset = 700});
+    (void)picture_row(&fixture->picture, PICTURE_STATE, "NY", 2); /* without a past */
+    for (uint32_t row = 0; row < 40; row++) {
+        history_take(history, &(struct history_total){
+                                  .table = PICTURE_AGGREGATES, .row = row, .event_ms = NIGHT_MS});
+    }
+}
+
+TEST(the_past_is_told_in_integers_and_gaps)
+{
+    static const struct {
+        const char *query;
+        int status;
+        const char *words;
+    } cases[] = {
+        {"table=candidate", 0,
+         "{\"epoch\":\"e1\",\"table\":\"candidate\",\"from_ms\":1700000000000,\"step_ms\":1000,"
+         "\"points\":10,\"rows\":[[0,1,2,3,4,5,6,7,8,9,10],"
+         "[1,null,null,null,null,null,100,100,100,100,100]]}"},
+        {"table=candidate&row=0&from_ms=1700000008000", 0,
+         "\"from_ms\":1700000008000,\"step_ms\":1000,\"points\":2,\"rows\":[[0,9,10]]}"},
+        {"table=candidate&row=0&to_ms=1700000001999", 0, "\"points\":2,\"rows\":[[0,1,2]]}"},
+        {"table=candidate&row=0&step_ms=3000", 0,
+         "\"step_ms\":4000,\"points\":3,\"rows\":[[0,4,8,10]]}"},
+        {"table=totals&row=0&from_ms=1700000004000", 0, "[[0,null,106,107,108,109,110]]"},
+        {"table=state", 0, "\"points\":10,\"rows\":[]}"},
+        {"table=candidate&from_ms=9000000000000", 0, "\"points\":0,\"rows\":[[0],[1]]}"},
+        {"", 400, "missing_parameter\",\"message\":\"expected table=NAME"},
+        {"table=cities", 400, "table: expected the name of a table of /api/v1/preload"},
+        {"table=wide", 400, "raise the option history_rows of the stage dashboard"},
+        {"table=candidate&row=2", 400, "row: expected the number of a row of this table"},
+        {"table=candidate&row=-1", 400, "row: expected a whole number from 0 to 9007199254740991"},
+        {"table=candidate&row=", 400, "row: expected a whole number"},
+        {"table=candidate&to_ms=1e3", 400, "to_ms: expected a whole number"},
+        {"table=candidate&step_ms=99999999999999999", 400, "step_ms: expected a whole number"},
+        {"table=candidate&step_ms=9007199254740992", 400, "step_ms: expected a whole number"},
+        {"table=candidate&from_ms=2&to_ms=1", 400, "from_ms: expected a time that is not after"},
+        {"table=candidate&rows=1", 400,
+         "parameters known here: table, row, from_ms, to_ms, step_ms"},
+    };
+    struct fixture fixture;
+    struct vd_err err = {0};
+    size_t wide = 0;
+    struct history *history = history_new(
+        &(struct history_limits){.points = 100, .rows = 20, .tables = PICTURE_TABLES_MAX});
+
+    begin_history(&fixture, history);
+    assert_int_equal(picture_add_table(&fixture.picture, "wide", &wide, &err), VD_OK);
+    assert_int_equal(wide, PICTURE_AGGREGATES);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        VD_AUTO(mem) char *body = NULL;
+        int status = ask(&fixture, api_history, "/api/v1/history", cases[i].query, &body);
+        cJSON *json = cJSON_Parse(body);
+
+        if (status != cases[i].status || strstr(body, cases[i].words) == NULL || json == NULL) {
+            fail_msg("%s: %d %s", cases[i].query, status, body);
+        }
+        cJSON_Delete(json);
+    }
+    history_free(history);
+    picture_fini(&fixture.picture);
+}
+
+TEST(an_answer_has_at_most_ten_thousand_points)
+{
+    struct fixture fixture;
+    VD_AUTO(mem) char *body = NULL;
+    cJSON *json = NULL;
+    struct history *history = history_new(
+        &(struct history_limits){.points = 50000, .rows = 20, .tables = PICTURE_TABLES_MAX});
+
+    begin_history(&fixture, history);
+    for (int64_t i = 0; i < 30000; i++) {
+        history_take(history, &(struct history_total){.table = PICTURE_CANDIDATE,
+                                                      .total = 10 + i,
+                                                      .event_ms = NIGHT_MS + 10000 + i * 1000,
+                                                      .offset = 10 + i});
+    }
+    assert_int_equal(ask(&fixture, api_history, "/api/v1/history", "table=candidate", &body), 0);
+    json = cJSON_Parse(body);
+    assert_int_equal(cJSON_GetObjectItem(json, "step_ms")->valueint, 8000); /* 2 rows */
+    assert_int_equal(cJSON_GetObjectItem(json, "points")->valueint, (30010 + 7) / 8);
+    cJSON_Delete(json);
+    history_free(history);
+    picture_fini(&fixture.picture);
+}
+
+RUN_TESTS(cmocka_unit_test(the_past_is_told_in_integers_and_gaps),
+          cmocka_unit_test(an_answer_has_at_most_ten_thousand_points),
+          cmocka_unit_test(answers_by_route_and_parameter),
           cmocka_unit_test(version_has_at_most_two_hundred_bytes))

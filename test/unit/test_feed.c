@@ -275,7 +275,44 @@ TEST(what_is_read_back_in_any_order_leaves_the_latest_times)
     picture_fini(&scene.picture);
 }
 
-RUN_TESTS(cmocka_unit_test(what_is_read_back_in_any_order_leaves_the_latest_times),
+TEST(every_total_is_remembered_at_the_time_of_its_record)
+{
+    static const int64_t wanted[] = {4, 4, 9};
+    struct scene scene;
+    struct vd_err err = {0};
+    struct history *history = history_new(
+        &(struct history_limits){.points = 100, .rows = 100, .tables = PICTURE_TABLES_MAX});
+    struct vd_record record = {.key = "c1", .key_len = 2};
+    struct feed feed;
+    struct history_range range;
+    int64_t got[3] = {0};
+
+    scene_init(&scene);
+    feed = (struct feed){.picture = &scene.picture,
+                         .source = FEED_CANDIDATE,
+                         .table = PICTURE_CANDIDATE,
+                         .history = history};
+    for (int i = 0; i < 2; i++) {
+        record.value = i == 0 ? "{\"candidate_id\":\"c1\",\"total_votes\":4}"
+                              : "{\"candidate_id\":\"c1\",\"total_votes\":9}";
+        record.value_len = strlen(record.value);
+        record.offset = i;
+        record.timestamp_ms = i == 0 ? NOW_MS - 2000 : NOW_MS + 60000; /* a clock ahead of ours */
+        assert_int_equal(feed_take(&feed, &record, NOW_MS, &err), VD_OK);
+    }
+    range =
+        history_find(history, &(struct history_asked){.to_ms = PICTURE_INT_MAX, .points_max = 100});
+    assert_int_equal(range.count, 3);
+    assert_true(range.from_ms == NOW_MS - 2000);
+    history_read(history, PICTURE_CANDIDATE, 0, &range, got);
+    assert_memory_equal(got, wanted, sizeof(wanted));
+    assert_true(scene.picture.about.as_of_ms == NOW_MS);
+    history_free(history);
+    picture_fini(&scene.picture);
+}
+
+RUN_TESTS(cmocka_unit_test(every_total_is_remembered_at_the_time_of_its_record),
+          cmocka_unit_test(what_is_read_back_in_any_order_leaves_the_latest_times),
           cmocka_unit_test(candidates_and_states_are_told_by_their_member),
           cmocka_unit_test(aggregate_names_its_texts_by_itself),
           cmocka_unit_test(group_that_is_not_known_is_a_row_without_text),

@@ -34,20 +34,31 @@ bool api_parse_point(const char *text, const char *epoch, uint64_t *seq, bool *i
     return true;
 }
 
-/* Unknown parameters are refused: a misspelt one must not be ignored. 'name' NULL: none allowed. */
-static bool has_only(const struct vd_web_request *request, const char *name,
-                     struct vd_web_response *response)
+static bool is_known(const char *name, size_t len, const char *const *known)
+{
+    for (; *known != NULL; known++) {
+        if (strlen(*known) == len && memcmp(*known, name, len) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool api_has_only(const struct vd_web_request *request, const char *const *known,
+                  struct vd_web_response *response)
 {
     const char *at = request->query;
+    VD_AUTO(buf) struct vd_buf names = {0};
 
     while (*at != '\0') {
         size_t len = strcspn(at, "&");
-        size_t name_len = strcspn(at, "=&");
 
-        if (len > 0 &&
-            (name == NULL || name_len != strlen(name) || strncmp(at, name, name_len) != 0)) {
+        if (len > 0 && !is_known(at, strcspn(at, "=&"), known)) {
+            for (size_t i = 0; known[i] != NULL; i++) {
+                vd_buf_printf(&names, "%s%s", i == 0 ? "" : ", ", known[i]);
+            }
             vd_web_fail(response, 400, "unknown_parameter", "parameters known here: %s",
-                        name == NULL ? "none" : name);
+                        known[0] == NULL ? "none" : vd_buf_text(&names));
             return false;
         }
         at += len;
@@ -56,11 +67,14 @@ static bool has_only(const struct vd_web_request *request, const char *name,
     return true;
 }
 
+static const char *const no_parameters[] = {NULL};
+static const char *const changes_parameters[] = {"since", NULL};
+
 void api_version(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
 {
     const struct api *api = arg;
 
-    if (has_only(request, NULL, response)) {
+    if (api_has_only(request, no_parameters, response)) {
         wire_version(&response->body, api->picture);
     }
 }
@@ -69,7 +83,7 @@ void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_
 {
     const struct api *api = arg;
 
-    if (!has_only(request, NULL, response)) {
+    if (!api_has_only(request, no_parameters, response)) {
         return;
     }
     (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
@@ -81,7 +95,7 @@ void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web
 {
     const struct api *api = arg;
 
-    if (has_only(request, NULL, response)) {
+    if (api_has_only(request, no_parameters, response)) {
         wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
                       api->source(api->arg), vd_wall_ms());
     }
@@ -96,7 +110,7 @@ void api_snapshot_at(void *arg, const struct vd_web_request *request,
     bool is_known_form = false;
     uint64_t seq = 0;
 
-    if (!has_only(request, NULL, response)) {
+    if (!api_has_only(request, no_parameters, response)) {
         return;
     }
     if (api_parse_point(point, api->picture->epoch, &seq, &is_known_form)) {
@@ -129,7 +143,7 @@ void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_
     struct wire_asked asked = {.bytes_max = WIRE_CHANGES_BYTES};
     bool is_known_form = false;
 
-    if (!has_only(request, "since", response)) {
+    if (!api_has_only(request, changes_parameters, response)) {
         return;
     }
     if (since == NULL) {
@@ -156,7 +170,7 @@ enum vd_status api_serve(struct vd_web *web, struct api *api, struct vd_err *err
     } routes[] = {
         {"GET /api/v1/version", api_version}, {"GET /api/v1/preload", api_preload},
         {"GET " SNAPSHOT_PATH, api_snapshot}, {"GET " SNAPSHOT_PATH "/*", api_snapshot_at},
-        {"GET /api/v1/changes", api_changes},
+        {"GET /api/v1/changes", api_changes}, {"GET /api/v1/history", api_history},
     };
 
     for (size_t i = 0; i < sizeof(routes) / sizeof(routes[0]); i++) {

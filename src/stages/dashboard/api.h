@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "history.h"
 #include "picture.h"
 #include "web.h"
 #include "wire.h"
@@ -12,6 +13,7 @@
 /* What the handlers read; borrowed, and outlives the routes. */
 struct api {
     const struct picture *picture;
+    const struct history *history;
     const struct wire_election *election;
     enum wire_source (*source)(void *arg); /* how the feed is now */
     void *arg;
@@ -22,7 +24,12 @@ struct api {
 enum vd_status api_serve(struct vd_web *web, struct api *api, struct vd_err *err) VD_MUST_CHECK;
 
 /* The handlers, for tests; 'arg' is the struct api. */
-vd_web_handler_fn api_version, api_preload, api_snapshot, api_snapshot_at, api_changes;
+vd_web_handler_fn api_version, api_preload, api_snapshot, api_snapshot_at, api_changes, api_history;
+
+/* True if the query has only parameters of 'known', which ends with NULL; else the answer is an
+ * error: a misspelt one must not be ignored. */
+bool api_has_only(const struct vd_web_request *request, const char *const *known,
+                  struct vd_web_response *response);
 
 /* "EPOCH-SEQ" of 'epoch' itself. False for another epoch, or anything else; '*is_known_form' says
  * which of the two. */

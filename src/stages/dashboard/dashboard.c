@@ -8,6 +8,7 @@
 #include "api.h"
 #include "counts.h"
 #include "feed.h"
+#include "history.h"
 #include "page.h"
 #include "picture.h"
 #include "pipeline.h"
@@ -36,10 +37,13 @@ struct dashboard {
     int64_t count_ms;
     int64_t quiet_ms;
     int64_t rows_max;
+    int64_t history_points;
+    int64_t history_rows;
 
     struct vd_stage *stage;
     struct wire_election election;
     struct picture picture;
+    struct history *history; /* owned */
     struct pipeline pipeline;
     struct vd_table *nodes; /* where the pipeline comes from; NULL: not mapped */
     struct watch *watches;  /* owned; by index of the table */
@@ -74,6 +78,13 @@ static const struct vd_opt dashboard_opts[] = {
            .help = "without a changed total for this long, the feed is called quiet"),
     VD_OPT(struct dashboard, rows_max, .def = "10000", .min = 100, .max = 1000000,
            .help = "rows of one table at most; further groups are not shown"),
+    VD_OPT(struct dashboard, history_points, .def = "2000", .min = 100, .max = 100000,
+           .help = "points of the past that are kept of each row, for the whole election; beside "
+                   "them the last 1200 seconds one by one. Each takes 8 bytes: by default 25.6 kB "
+                   "a row"),
+    VD_OPT(struct dashboard, history_rows, .def = "200", .min = 10, .max = 10000,
+           .help = "a table with more rows than this keeps no past: at most 5.1 MB a table by "
+                   "default"),
     VD_OPT_END,
 };
 
@@ -131,6 +142,7 @@ static void on_record(void *arg, const struct vd_record *record)
     struct vd_err err = {0};
 
     vd_metric_add(dashboard->records, 1);
+    watch->feed.is_live = vd_table_is_current(watch->table);
     if (feed_take(&watch->feed, record, news_ms(watch->table, record), &err) != VD_OK) {
         vd_metric_add(dashboard->invalid, 1);
         vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
@@ -253,6 +265,11 @@ static void begin_picture(struct dashboard *dashboard)
     }
     (void)snprintf(epoch, sizeof(epoch), "%016" PRIx64, random); /* 16 digits */
     picture_init(&dashboard->picture, epoch, (uint32_t)dashboard->rows_max);
+    dashboard->history = history_new(&(struct history_limits){
+        .points = (size_t)dashboard->history_points,
+        .rows = (uint32_t)dashboard->history_rows,
+        .tables = PICTURE_TABLES_MAX,
+    });
     dashboard->election = (struct wire_election){
         .id = "election",
         .title = dashboard->title,
@@ -320,6 +337,7 @@ static enum vd_status follow(struct dashboard *dashboard, struct vd_err *err)
             .dashboard = dashboard,
             .table = vd_stage_table(stage, i),
             .feed = {.picture = &dashboard->picture,
+                     .history = dashboard->history,
                      .source = i < FEED_AGGREGATE ? (enum feed_source)i : FEED_AGGREGATE},
         };
         if (i < FEED_AGGREGATE) {
@@ -349,6 +367,7 @@ static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struc
     get_metrics(dashboard);
     dashboard->api = (struct api){
         .picture = &dashboard->picture,
+        .history = dashboard->history,
         .election = &dashboard->election,
         .source = find_source,
         .arg = dashboard,
@@ -373,6 +392,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
 
     vd_timer_close(dashboard->tick);
     counts_free(vd_take(dashboard->counts));
+    history_free(vd_take(dashboard->history));
     picture_fini(&dashboard->picture);
     pipeline_fini(&dashboard->pipeline);
     free(dashboard->watches);

@@ -32,9 +32,9 @@ static enum vd_status get_count(const cJSON *json, const char *member, int64_t *
 /* One published total. */
 struct total {
     int64_t votes;
-    int64_t sequence;   /* PICTURE_NO_SEQUENCE: another program's */
-    int64_t news_ms;    /* when it was news */
-    int64_t written_ms; /* by the one who counted */
+    int64_t sequence; /* PICTURE_NO_SEQUENCE: another program's */
+    int64_t news_ms;  /* when it was news */
+    int64_t event_ms; /* of the newest vote in it, as the one who counted says */
 };
 
 static bool has(const cJSON *json, const char *member)
@@ -67,9 +67,26 @@ static void take_total(const struct feed *feed, uint32_t row, const struct total
     move_on(&about->received_ms, total->news_ms);
     if (picture_count(feed->picture, feed->table, row, total->votes, total->sequence)) {
         move_on(&about->changed_ms, total->news_ms);
-        move_on(&about->as_of_ms,
-                total->written_ms < total->news_ms ? total->written_ms : total->news_ms);
+        move_on(&about->as_of_ms, total->event_ms);
     }
+}
+
+/* What the row now has is what it had from this record on. */
+static void remember(const struct feed *feed, uint32_t row, const struct vd_record *record,
+                     int64_t event_ms)
+{
+    const struct picture_row *held = &feed->picture->tables[feed->table].rows[row];
+
+    if (feed->history == NULL) {
+        return;
+    }
+    history_take(feed->history, &(struct history_total){.table = feed->table,
+                                                        .row = row,
+                                                        .total = held->pending[COLUMN_VOTES],
+                                                        .event_ms = event_ms,
+                                                        .partition = record->partition,
+                                                        .offset = record->offset,
+                                                        .is_live = feed->is_live});
 }
 
 /* What tells the row: "" is a key too, that of a group that is not known. */
@@ -161,8 +178,10 @@ enum vd_status feed_take(const struct feed *feed, const struct vd_record *record
 {
     VD_AUTO(cjson) cJSON *json = NULL;
     struct key key = {0};
-    struct total total = {
-        .sequence = PICTURE_NO_SEQUENCE, .news_ms = news_ms, .written_ms = record->timestamp_ms};
+    bool has_time = record->timestamp_ms > 0 && record->timestamp_ms < news_ms;
+    struct total total = {.sequence = PICTURE_NO_SEQUENCE,
+                          .news_ms = news_ms,
+                          .event_ms = has_time ? record->timestamp_ms : news_ms};
     uint32_t row = PICTURE_NONE;
 
     if (record->value == NULL) {
@@ -183,6 +202,7 @@ enum vd_status feed_take(const struct feed *feed, const struct vd_record *record
     take_texts(feed, row, json);
     if (feed->source != FEED_NAMES) {
         take_total(feed, row, &total);
+        remember(feed, row, record, total.event_ms);
     }
     return VD_OK;
 }

@@ -10,6 +10,7 @@
 #define VD_DASHBOARD_FEED_H
 
 #include "err.h"
+#include "history.h"
 #include "picture.h"
 #include "record.h"
 
@@ -18,7 +19,7 @@ enum feed_source {
     FEED_NAMES, /* candidates_topic: names, no totals */
     FEED_CANDIDATE,
     FEED_STATE,
-    FEED_NODES, /* how every node is: not of the picture, but of the pipeline (pipeline.h) */
+    FEED_NODES,     /* how every node is: not of the picture, but of the pipeline (pipeline.h) */
     FEED_AGGREGATE, /* and all that follow */
 };
 
@@ -26,7 +27,9 @@ enum feed_source {
 struct feed {
     struct picture *picture;
     enum feed_source source;
-    size_t table; /* of the picture */
+    size_t table;            /* of the picture */
+    struct history *history; /* borrowed; NULL: totals are not remembered */
+    bool is_live;            /* false: what comes is read back after a start */
 };
 
 /* The state of a record that names none. */

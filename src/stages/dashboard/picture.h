@@ -66,7 +66,7 @@ enum picture_database {
 
 /* What a picture says beside its rows; times are UTC milliseconds, 0: never. */
 struct picture_about {
-    int64_t as_of_ms;    /* newest timestamp among the records of totals */
+    int64_t as_of_ms;    /* event time of the newest total: its record's timestamp */
     int64_t received_ms; /* the last record came in */
     int64_t changed_ms;  /* a count last changed */
     enum picture_database database;
