@@ -28,7 +28,7 @@ function withDatabase(conninfo, database) {
   return `${conninfo} dbname=${database}`;
 }
 
-function freePort() {
+export function freePort() {
   return new Promise((resolve, reject) => {
     const server = createServer();
     server.on('error', reject);
