@@ -11,6 +11,7 @@
 // context.settings  its part of the address (address.js); what can be set is read from there at each
 //                   update(), so that the address alone says what is shown
 // context.get       (path) => JSON of /api/v1/PATH; fails with an Error
+// context.pace      () => milliseconds between repaints: 0 live, Infinity paused
 // picture           {model, people, palette, standing, rate}: the model as it was at the repaint; its
 //                   candidates, their colours, who leads; votes a second, null while it cannot be said
 //
@@ -32,6 +33,7 @@ const VIEWS = [
   { id: 'results', load: () => import('./results.js') },
   { id: 'places', load: () => import('./places.js'), style: '/places.css' },
   { id: 'breakdowns', load: () => import('./breakdowns.js'), style: '/breakdowns.css' },
+  { id: 'pipeline', load: () => import('./pipeline.js'), style: '/pipeline.css' },
 ];
 
 const LIVE_MS = 1000; // at most one repaint in this time
@@ -180,6 +182,7 @@ async function open(entry) {
   view.open(root, {
     settings: new Settings(entry.id, () => picture && view.update(picture)),
     get: getJson,
+    pace: () => (display.isPaused ? Infinity : display.ms),
   });
   if (picture !== null) {
     view.update(picture);

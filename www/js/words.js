@@ -33,6 +33,26 @@ export function isolate(text) {
   return `\u2068${text}\u2069`;
 }
 
+// A rate as "1,234/s", slow ones with a tenth.
+export function perSecond(rate) {
+  return `${rate > 0 && rate < 10 ? tenth.format(rate) : integer.format(rate)}/s`;
+}
+
+// Microseconds as "1.5 ms", "340 ms" or "4.0 s"; the longest that is measured is "> 32 s".
+export function duration(us) {
+  if (us >= 32768000) {
+    return '>\u00a032\u00a0s';
+  }
+  if (us >= 1e6) {
+    return `${tenth.format(us / 1e6)}\u00a0s`;
+  }
+  return `${us < 10000 ? tenth.format(us / 1000) : integer.format(us / 1000)}\u00a0ms`;
+}
+
+export function bytes(n) {
+  return n >= 1e9 ? `${tenth.format(n / 1e9)}\u00a0GB` : `${integer.format(n / 1e6)}\u00a0MB`;
+}
+
 export function time(ms) {
   return ms ? clock.format(new Date(ms)) : NONE;
 }
@@ -50,7 +70,7 @@ export function age(ms) {
 }
 
 export const words = {
-  views: { results: 'Results', places: 'Places', breakdowns: 'Breakdowns' },
+  views: { results: 'Results', places: 'Places', breakdowns: 'Breakdowns', pipeline: 'Pipeline' },
   title: (view, election) => `${view} – ${election}`,
   viewFailed: 'This view could not be fetched. Is the daemon running? Reload the page to try again.',
   page: {
@@ -138,6 +158,62 @@ export const words = {
     leader: 'Leading',
   },
   breakdowns: { age: 'By age group', gender: 'By gender', party: 'By party', city: 'Top cities' },
+  pipeline: {
+    flow: 'Stages and topics',
+    form: 'Shown as',
+    forms: { graph: 'Graph', table: 'Table' },
+    nodes: 'Nodes',
+    asking: 'Asking the nodes',
+    nobody: 'No node has spoken yet',
+    unfollowed: 'This dashboard does not follow the nodes: add "table.nodes = votingd_nodes" to its section of the topology.',
+    failed: 'The pipeline could not be fetched. The page keeps trying.',
+    old: (t) => `The pipeline could not be fetched since ${t}. These numbers are old; the page keeps trying.`,
+    help: 'A dashed line leads to a stage that follows a topic as a table. Rates and times are those of the last ten seconds or so. Latency counts from a record’s timestamp until what came of it is committed. Of several nodes rates are added up, and the slowest time is shown.',
+    figures: {
+      in: 'In',
+      out: 'Out',
+      lag: 'Lag',
+      latency: 'Latency p50 · p99',
+      commit: 'Commit p50 · p99',
+      retries: 'Retries',
+      rejected: 'Rejected',
+      dead: 'Dead letters',
+    },
+    columns: {
+      stage: 'Stage',
+      node: 'Node',
+      state: 'State',
+      in: 'In',
+      out: 'Out',
+      lag: 'Lag',
+      latency50: 'Latency p50',
+      latency99: 'Latency p99',
+      commit50: 'Commit p50',
+      commit99: 'Commit p99',
+      retries: 'Retries',
+      rejected: 'Rejected',
+      dead: 'Dead letters',
+    },
+    kinds: { flow: 'Topic', own: 'Kept by the stage that writes it', dead: 'Dead letters' },
+    stageStates: { running: 'Running', unready: 'Not ready', gone: 'No node runs it' },
+    lives: {
+      new: 'New', started: 'Starting', running: 'Running', halted: 'Halted', draining: 'Draining', closing: 'Stopping', stopped: 'Stopped',
+    },
+    nodeStates: {
+      starting: 'Starting', running: 'Running', unready: 'Not ready', draining: 'Draining', stopped: 'Stopped', gone: 'Gone',
+    },
+    nodeFigures: {
+      cpu: 'CPU, of a core', memory: 'Memory', up: 'Up', heard: 'Heard', version: 'Version',
+    },
+    on: (nodes, module) => `${nodes.length === 0 ? '' : `on ${nodes.map(isolate).join(', ')}`}${module === '' ? '' : ` as ${module}`}`,
+    ports: (reads, follows, writes) => [['Reads', reads], ['Follows', follows], ['Writes', writes]]
+      .filter(([, topics]) => topics.length > 0)
+      .map(([verb, topics]) => `${verb} ${topics.join(', ')}.`).join(' '),
+    cause: (who, cause) => `${isolate(who)}: ${cause}`,
+    missing: (server, cause) => `${server} is away: ${cause}`,
+    ago: (text) => `${text} ago`,
+    leftOut: (ignored, invalid, refused) => `Left out: ${ignored} records of other applications or versions, ${invalid} malformed, ${refused} for want of room.`,
+  },
   table: {
     filter: 'Find',
     sort: 'Sort',
