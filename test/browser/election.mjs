@@ -50,7 +50,7 @@ function makeTopology(prefix) {
 }
 
 export class Election {
-  // 'settings' are further words for the daemon's command line.
+  // 'settings' are further words for the daemon's command line, or give them for a prefix of topics.
   static async begin(name, settings = []) {
     const made = new Election();
     made.name = `${name}_${process.pid}_${Date.now().toString(36)}`;
@@ -60,7 +60,7 @@ export class Election {
     made.url = `http://127.0.0.1:${made.port}`;
     made.#psql(env.DATABASE_URL, `CREATE DATABASE ${made.name}`);
     writeFileSync(join(made.folder, 'election.ini'), makeTopology(`${made.name}_`));
-    made.start(settings);
+    made.start(typeof settings === 'function' ? settings(`${made.name}_`) : settings);
     return made;
   }
 

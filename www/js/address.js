@@ -18,6 +18,11 @@ export class Settings {
     this.onChange = onChange;
   }
 
+  // Those of one of several parts of the view that have the same settings: "age.sort=votes".
+  of(part) {
+    return new Part(this, part);
+  }
+
   // As given, or null: whether it is a value that can be used is for the view to say.
   get(name) {
     return viewOf(window.location.hash) === this.id ? paramsOf(window.location.hash).get(name) : null;
@@ -47,5 +52,26 @@ export class Settings {
     }
     const query = params.toString();
     return `#/${this.id}${query === '' ? '' : `?${query}`}`;
+  }
+}
+
+class Part {
+  constructor(settings, part) {
+    this.settings = settings;
+    this.part = part;
+  }
+
+  get(name) {
+    return this.settings.get(`${this.part}.${name}`);
+  }
+
+  choice(name, allowed, otherwise) {
+    return this.settings.choice(`${this.part}.${name}`, allowed, otherwise);
+  }
+
+  set(change) {
+    this.settings.set(Object.fromEntries(
+      Object.entries(change).map(([name, value]) => [`${this.part}.${name}`, value]),
+    ));
   }
 }

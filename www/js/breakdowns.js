@@ -1,73 +1,212 @@
-// Votes by party, gender, age group and city: one list of bars each, with its numbers beside it.
+// Every aggregate that the topology publishes, as bars with their numbers or as a table, from nothing
+// but the names of its columns.
 
-import { drawBars } from './charts.js';
-import { byId, fill } from './dom.js';
+import { drawBars, drawColumns } from './charts.js';
+import {
+  byId, fill, keep, make, setCell, setText,
+} from './dom.js';
+import { breakdown } from './groups.js';
 import { partyInitials } from './palette.js';
 import { shares } from './shares.js';
-import { count, percent, words } from './words.js';
+import { Table } from './table.js';
+import {
+  count, isolate, percent, words,
+} from './words.js';
 
-const CITIES = 10;
+const MARKUP = `
+<p class="empty" id="groups-empty" data-word="breakdowns.none" hidden></p>
+<div class="groups" id="groups"></div>`;
 
-const card = (id) => `
-<section class="card ${id}-card" aria-labelledby="by-${id}-title">
-  <h2 id="by-${id}-title" data-word="breakdowns.${id}"></h2>
-  <ol class="bars" id="by-${id}"></ol>
-  <p class="empty" id="by-${id}-empty" data-word="noRows"></p>
-</section>`;
+const CARD = `
+<div class="card-head"><h2></h2>
+  <button type="button" class="button" aria-pressed="false" data-word="breakdowns.table"></button></div>
+<div class="panels"></div>
+<div class="group-table" hidden></div>
+<p class="empty" data-word="noRows"></p>`;
 
-function byVotes(a, b) {
-  return b.votes - a.votes || a.label.localeCompare(b.label);
+let settings = null;
+let made = 0; // cards ever made: names come from outside and are no ids
+let picture = null;
+let tables = null; // by card: {table, texts}
+
+// "age_group" as "Age group".
+function spoken(name) {
+  const text = name.replaceAll(/[_-]/g, ' ');
+  return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
-// Groups in the order of their lower age: "under 18" first, "75+" last, what is no age at the end.
-function byAge(a, b) {
-  return ageOf(a.label) - ageOf(b.label) || a.label.localeCompare(b.label);
+const titleOf = (text) => words.texts[text] ?? spoken(text);
+
+function personOf(id) {
+  return picture.people.find((one) => one.id === id);
 }
 
-function ageOf(label) {
-  if (label.startsWith('under')) {
-    return -1;
+// What a value is called.
+function say(text, value) {
+  if (value === null) {
+    return words.unknown;
   }
-  const age = Number.parseInt(label, 10);
-  return Number.isNaN(age) ? Infinity : age;
+  if (text === 'candidate_id') {
+    return personOf(value)?.name ?? value;
+  }
+  return (text === 'gender' ? words.gender[value] : null) ?? value;
 }
 
-function draw(id, rows, colourOf) {
-  const top = rows.reduce((most, row) => Math.max(most, row.votes), 0);
-  const dealt = shares(rows.map((row) => row.votes));
-  byId(`${id}-empty`).hidden = rows.length > 0;
-  drawBars(byId(id), rows.map((row, i) => ({
-    key: row.row,
-    label: row.label,
-    value: count(row.votes),
-    note: percent(row.share ?? dealt[i]),
-    part: top > 0 ? row.votes / top : 0,
-    colour: colourOf ? colourOf(row) : null,
-  })));
+function colourOf(text, value) {
+  if (value !== null && text === 'party_affiliation') {
+    return picture.palette.ofParty(value);
+  }
+  const person = text === 'candidate_id' ? personOf(value) : undefined;
+  return person ? picture.palette.of(person) : null;
 }
 
-// Shares are those of all cities, also of the ones that are not shown.
-function drawCities(rows) {
+const labelOf = (texts, values) => values.map((value, i) => say(texts[i], value)).join(' · ');
+
+// A party's bar says its initials too: never colour alone.
+function markOf(text, value) {
+  const party = text === 'candidate_id' ? personOf(value)?.party : value;
+  return colourOf(text, value) && party ? `${isolate(partyInitials(party))} · ` : '';
+}
+
+function barsOf({ groups, others, values: outer }, { texts, divider, most }) {
+  const part = (votes) => (most > 0 ? votes / most : 0);
+  const colour = (values) => (texts.length === 1 && colourOf(texts[0], values[0]))
+    || (divider !== null && colourOf(divider, outer[0])) || null;
+  const bars = groups.map(({ key, values, votes, share }) => ({
+    key,
+    label: labelOf(texts, values),
+    value: count(votes),
+    note: `${texts.length === 1 ? markOf(texts[0], values[0]) : ''}${percent(share)}`,
+    part: part(votes),
+    colour: colour(values),
+  }));
+  if (others) {
+    bars.push({
+      key: 'others',
+      label: words.breakdowns.others(count(others.count)),
+      value: count(others.votes),
+      note: percent(others.share),
+      part: 0, // of many groups in one no bar can be compared with
+      colour: null,
+    });
+  }
+  return bars;
+}
+
+function createPanel() {
+  return make('div', { class: 'panel' },
+    make('h3', {}, make('span', { class: 'panel-name' }), ' ', make('span', { class: 'panel-note' })),
+    make('ol', { class: 'bars' }), make('div', { class: 'columns' }));
+}
+
+function drawPanel(node, panel, shape) {
+  const [head, bars, columns] = node.children;
+  const isBars = shape.kind === 'bars';
+  head.hidden = shape.divider === null;
+  if (shape.divider !== null) {
+    setText(head.children[0], say(shape.divider, panel.values[0]));
+    setText(head.children[1],
+      `${markOf(shape.divider, panel.values[0])}${count(panel.votes)} · ${percent(panel.share)}`);
+  }
+  bars.hidden = !isBars;
+  columns.hidden = isBars;
+  drawBars(bars, isBars ? barsOf(panel, shape) : []);
+  if (!isBars) {
+    drawColumns(columns, barsOf(panel, shape), words.breakdowns.columns(titleOf(shape.texts[0])));
+  }
+}
+
+function drawPanels(root, shape) {
+  root.classList.toggle('is-many', shape.panels.length > 1);
+  keep(root, shape.panels, (panel) => panel.key, createPanel,
+    (node, panel) => drawPanel(node, panel, shape));
+}
+
+function columnsOf({ texts }) {
+  return [
+    ...texts.map((text) => ({
+      id: text, title: titleOf(text), value: (row) => (row[text] === null ? null : say(text, row[text])),
+      paint: (cell, row) => setText(cell, say(text, row[text])),
+    })),
+    {
+      id: 'votes', title: words.breakdowns.votes, isNumber: true, className: 'strong',
+      value: (row) => row.votes, paint: (cell, row) => setCell(cell, count(row.votes)),
+    },
+    {
+      id: 'share', title: words.breakdowns.share, isNumber: true, value: (row) => row.votes,
+      paint: (cell, row) => setText(cell, percent(row.share)),
+    },
+  ];
+}
+
+// Made when it is first asked for, and anew when a text was met that nobody knew.
+function drawTable(card, root, shape, rows) {
+  const texts = shape.texts.join('/');
+  if (tables.get(card)?.texts !== texts) {
+    const table = new Table(root, {
+      name: card.id,
+      columns: columnsOf(shape),
+      keyOf: (row) => row.row,
+      sort: 'votes',
+      isAscending: false,
+      empty: words.noRows,
+    }, settings.of(shape.name));
+    tables.set(card, { table, texts });
+  }
   const dealt = shares(rows.map((row) => row.votes));
-  draw('by-city', rows.slice(0, CITIES).map((row, i) => ({ ...row, share: dealt[i] })));
+  tables.get(card).table.update(rows.map((row, i) => ({ ...row, share: dealt[i] })));
+}
+
+const shownAsTables = () => (settings.get('tables') ?? '').split(',').filter((name) => name !== '');
+
+function toggle(name) {
+  const names = shownAsTables();
+  const next = names.includes(name) ? names.filter((one) => one !== name) : [...names, name];
+  settings.set({ tables: next.length > 0 ? next.join(',') : null });
+}
+
+function createCard({ name }) {
+  made += 1;
+  const id = `group-${made}`;
+  const card = make('section', { class: 'card group', id, 'aria-labelledby': `${id}-title` });
+  fill(card, CARD);
+  card.querySelector('h2').id = `${id}-title`;
+  card.querySelector('button').setAttribute('aria-describedby', `${id}-title`);
+  card.querySelector('button').addEventListener('click', () => toggle(name));
+  return card;
+}
+
+function drawCard(card, shape) {
+  const [head, panels, table, empty] = card.children;
+  const rows = picture.model.rows(shape.name);
+  const isTable = rows.length > 0 && shownAsTables().includes(shape.name);
+  const drawn = breakdown(shape.texts, rows);
+  setText(head.children[0], words.tables[shape.name] ?? shape.title);
+  head.children[1].setAttribute('aria-pressed', String(isTable));
+  head.children[1].disabled = rows.length === 0;
+  card.classList.toggle('is-wide', drawn.divider !== null || drawn.kind === 'columns');
+  panels.hidden = isTable || rows.length === 0;
+  table.hidden = !isTable;
+  empty.hidden = rows.length > 0 && (isTable || drawn.hidden === 0);
+  setText(empty, rows.length === 0 ? words.noRows : words.breakdowns.hidden(count(drawn.hidden)));
+  if (isTable) {
+    drawTable(card, table, shape, rows);
+  } else {
+    drawPanels(panels, drawn);
+  }
 }
 
 export const view = {
-  open(root) {
-    fill(root, ['age', 'gender', 'party', 'city'].map(card).join(''));
+  open(root, context) {
+    settings = context.settings;
+    tables = new Map();
+    fill(root, MARKUP);
   },
 
-  update({ model, palette }) {
-    const read = (table, text) => model.rows(table).map((row) => ({
-      row: row.row, votes: row.votes, label: row[text] ?? words.unknown,
-    }));
-    const genders = read('gender', 'gender')
-      .map((row) => ({ ...row, label: words.gender[row.label] ?? row.label }));
-    draw('by-age', read('age_group', 'age_group').sort(byAge));
-    draw('by-gender', genders.sort(byVotes));
-    draw('by-party', read('party', 'party_affiliation').sort(byVotes).slice(0, CITIES)
-      .map((row) => ({ ...row, mark: partyInitials(row.label) })),
-    (row) => palette.ofParty(row.label));
-    drawCities(read('city', 'city').sort(byVotes));
+  update(now) {
+    picture = now;
+    const shapes = picture.model.aggregates();
+    byId('groups-empty').hidden = shapes.length > 0;
+    keep(byId('groups'), shapes, ({ name }) => name, createCard, drawCard);
   },
 };

@@ -42,6 +42,32 @@ function createBar() {
     make('span', { class: 'bar-note' }));
 }
 
+// Narrow columns, side by side, for many numbers in their order; {key, label, part, value, note} as
+// bars have them. The scale names the first, the last and every tenth; 'title' is what they all are.
+export function drawColumns(root, items, title) {
+  const top = items.reduce((most, item) => (item.part > most.part ? item : most), items[0]);
+  root.setAttribute('role', 'img');
+  root.setAttribute('aria-label', `${title}: ${items[0].label} – ${items.at(-1).label}; ${top.label}: ${top.value}`);
+  keep(root, items, (item) => item.key, () => make('span', { class: 'column' },
+    make('span', { class: 'column-track' }, make('span', { class: 'column-fill' })),
+    make('span', { class: 'column-label' })),
+  (node, item, place) => {
+    const [track, label] = node.children;
+    const isNamed = place === 0 || (/^\d+$/.test(item.label)
+      ? Number(item.label) % 10 === 0
+      : place === items.length - 1);
+    const height = `${(item.part * 100).toFixed(2)}%`;
+    node.title = `${item.label}: ${item.value} (${item.note})`;
+    if (track.firstChild.style.height !== height) {
+      track.firstChild.style.height = height;
+    }
+    if (item.colour) {
+      setColour(node, item.colour);
+    }
+    setText(label, isNamed ? item.label : '');
+  });
+}
+
 const RADIUS = 78;
 const WIDTH = 34;
 

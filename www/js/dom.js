@@ -84,6 +84,7 @@ export function setColour(node, colour) {
 // Make the children of 'parent' those of 'items', one for each key: 'create(item)' makes what is new,
 // 'update(node, item, place)' fills it in. Nodes are kept, so focus and selection are.
 export function keep(parent, items, keyOf, create, update) {
+  const focused = parent.contains(document.activeElement) ? document.activeElement : null;
   const held = new Map([...parent.children].map((node) => [node.dataset.key, node]));
   items.forEach((item, place) => {
     const key = String(keyOf(item));
@@ -99,6 +100,9 @@ export function keep(parent, items, keyOf, create, update) {
     update(node, item, place);
   });
   held.forEach((node) => node.remove());
+  if (focused !== document.activeElement) {
+    focused?.focus({ preventScroll: true }); // it had to move
+  }
 }
 
 // The catalogue's word at a path: "results.votes".

@@ -121,6 +121,25 @@ export class Model {
     return wasMissed && this.missed > 0 ? 'gap' : 'applied';
   }
 
+  // The reporting units: their table, and the text that names one.
+  units() {
+    const table = this.tables.get(this.preload?.contests[0]?.units);
+    return { table: table?.name ?? null, text: table?.texts[0] ?? null };
+  }
+
+  // Every table that is not candidates, units or the totals: whatever the topology publishes.
+  aggregates() {
+    const { table, units } = this.preload?.contests[0] ?? {};
+    return [...this.tables.values()].filter(({ name }) => ![table, units, 'totals'].includes(name));
+  }
+
+  // Rows of the aggregate that counts by just these texts, whatever it is called.
+  rowsBy(...texts) {
+    const table = this.aggregates().find((one) => one.texts.length === texts.length
+      && texts.every((text) => one.texts.includes(text)));
+    return table ? this.rows(table.name) : [];
+  }
+
   // Rows of a table as objects: every text and column under its name, and 'row', its small id.
   rows(name) {
     const table = this.tables.get(name);

@@ -11,7 +11,7 @@ const COLOURS = [
   { fill: '#56b4e9', ink: '#0b0f14', outline: '#2a6f97' },
   { fill: '#f0e442', ink: '#0b0f14', outline: '#756d00' },
 ];
-export const OTHERS = { fill: '#767f8c', ink: '#ffffff' };
+export const OTHERS = { fill: '#69727e', ink: '#ffffff' };
 
 // "Ada Example" gives "AE", "Savior Party" "SP"; one word gives its first two letters.
 export function initials(text) {
@@ -40,6 +40,11 @@ export class Palette {
 
   of(candidate) {
     return this.colours.get(candidate.party || candidate.id) ?? OTHERS;
+  }
+
+  // Of who leads in a unit; a tie or no votes has the colour of nobody.
+  ofUnit({ leader }) {
+    return leader === null ? OTHERS : this.of(leader);
   }
 
   ofParty(party) {

@@ -1,97 +1,237 @@
-// Turnout by state, and who leads there.
+// The reporting units: who leads where, as cells of one size or on the map; the one that is chosen; and
+// all of them in a table.
 
+import { Cells, describe, markOf } from './cells.js';
+import { drawBars } from './charts.js';
 import {
-  fill, make, setColour, setFill, setText,
+  byId, fill, keep, make, setCell, setColour, setFill, setText,
 } from './dom.js';
-import { partyInitials } from './palette.js';
-import { standing, turnout } from './shares.js';
+import { gridOf } from './grid.js';
+import { OTHERS, partyInitials } from './palette.js';
 import { Table } from './table.js';
-import { count, percent, words } from './words.js';
+import { tallyOf, unitsOf } from './units.js';
+import {
+  count, isolate, percent, words,
+} from './words.js';
+
+const CELLS_MAX = 200; // more are told by the table alone
+const LEADERS_MAX = 6;
 
 const MARKUP = `
+<section class="card where-card" id="places-where" aria-labelledby="places-where-title">
+  <div class="card-head"><h2 id="places-where-title" data-word="places.where"></h2>
+    <div class="switch" id="places-as" role="group" data-label="places.as">
+      <button type="button" class="button" value="cells" data-word="places.cells"></button>
+      <button type="button" class="button" value="map" data-word="places.map"></button>
+    </div></div>
+  <ul class="leaders" id="places-leaders"></ul>
+  <div class="atlas" id="places-atlas">
+    <div class="map-root" id="places-map"></div>
+    <ul class="cells" id="places-cells" role="listbox" data-label="places.list"></ul>
+  </div>
+  <p class="note" id="places-unshaped" hidden></p>
+  <ul class="strengths" id="places-strengths">
+    <li><span class="cell-key" data-strength="0"></span> <span data-word="places.noData"></span></li>
+    <li><span class="cell-key" data-strength="1"></span> <span data-word="places.low"></span></li>
+    <li><span class="cell-key" data-strength="2"></span> <span data-word="places.middle"></span></li>
+    <li><span class="cell-key" data-strength="3"></span> <span data-word="places.high"></span></li>
+  </ul>
+</section>
+<section class="card one-card" aria-labelledby="places-one">
+  <h2 id="places-one"></h2>
+  <p class="note" id="places-one-note"></p>
+  <dl class="pairs" id="places-one-numbers">
+    <div><dt data-word="places.votes"></dt><dd id="places-one-votes"></dd></div>
+    <div><dt data-word="places.registered"></dt><dd id="places-one-registered"></dd></div>
+    <div><dt data-word="places.turnout"></dt><dd id="places-one-turnout"></dd></div>
+  </dl>
+  <ol class="bars" id="places-one-bars"></ol>
+</section>
 <section class="card places-card" aria-labelledby="places-title">
   <h2 id="places-title" data-word="places.title"></h2>
   <div id="places-table"></div>
 </section>`;
 
+let settings = null;
 let table = null;
+let cells = null;
+let map = null; // {svg, list} once it is there
+let mapModule = null;
+let last = null; // {picture, units}: made once for each picture
+let most = 0; // votes of the unit with most
 let palette = null; // of the picture that is painted
-let most = 0; // votes of the place with most
+
+const choose = (name) => settings.set({ place: name });
 
 const COLUMNS = [
-  { id: 'state', value: (place) => place.state },
+  {
+    id: 'state',
+    value: (unit) => unit.name,
+    create: () => {
+      const button = make('button', { type: 'button', class: 'link' });
+      button.addEventListener('click', () => choose(button.textContent));
+      return [button];
+    },
+    paint: (cell, unit) => {
+      setText(cell.firstChild, unit.name);
+      cell.parentNode.classList.toggle('is-chosen', unit.name === settings.get('place'));
+    },
+  },
   {
     id: 'votes',
     isNumber: true,
     className: 'metered strong',
-    value: (place) => place.votes,
+    value: (unit) => unit.votes,
     create: () => [make('span', { class: 'meter', 'aria-hidden': 'true' }, make('span', { class: 'meter-fill' })),
       make('span')],
-    paint: (cell, place) => {
-      setText(cell.lastChild, count(place.votes));
-      setFill(cell.firstChild.firstChild, most > 0 ? place.votes / most : 0);
+    paint: (cell, unit) => {
+      setCell(cell.lastChild, count(unit.votes));
+      setFill(cell.firstChild.firstChild, most > 0 ? unit.votes / most : 0);
     },
   },
   {
     id: 'registered',
     isNumber: true,
     className: 'dim',
-    value: (place) => place.registered,
-    paint: (cell, place) => setText(cell, count(place.registered)),
+    value: (unit) => unit.registered,
+    paint: (cell, unit) => setText(cell, count(unit.registered)),
   },
   {
     id: 'turnout',
     isNumber: true,
-    value: (place) => (place.registered > 0 ? place.votes / place.registered : null),
-    paint: (cell, place) => setText(cell, percent(place.turnout)),
+    value: (unit) => (unit.registered > 0 ? unit.votes / unit.registered : null),
+    paint: (cell, unit) => setCell(cell, percent(unit.turnout)),
   },
   {
     id: 'leader',
     className: 'leads',
-    value: (place) => place.leader?.name ?? null,
-    create: () => [make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span', { class: 'leads-name' }),
-      make('span', { class: 'leads-share' })],
-    paint: paintLeader,
+    value: (unit) => unit.leader?.name ?? null,
+    create: () => [make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span', { class: 'leads-name' })],
+    paint: (cell, unit) => {
+      const [swatch, name] = cell.children;
+      cell.classList.toggle('is-none', unit.leader === null);
+      setColour(cell, palette.ofUnit(unit));
+      setText(swatch, unit.leader === null ? '' : markOf(unit));
+      setCell(name, unit.leader?.name ?? (unit.isTied ? words.tie : '–'));
+    },
+  },
+  {
+    id: 'share',
+    isNumber: true,
+    value: (unit) => unit.share,
+    paint: (cell, unit) => setCell(cell, percent(unit.share)),
   },
 ];
 
-function paintLeader(cell, { leader, isTied, share }) {
-  const [swatch, name, part] = cell.children;
-  cell.classList.toggle('is-none', leader === null);
-  if (leader !== null) {
-    setColour(cell, palette.of(leader));
+function unitsFor(picture) {
+  if (last?.picture !== picture) {
+    const { model, people } = picture;
+    const { table: name, text } = model.units();
+    last = { picture, units: unitsOf(model.rows(name), model.rowsBy(text, 'candidate_id'), text, people) };
   }
-  setText(swatch, leader === null ? '' : partyInitials(leader.party || leader.name));
-  setText(name, leader?.name ?? (isTied ? words.tie : '–'));
-  setText(part, percent(share));
+  return last.units;
 }
 
-function placesOf(model, people) {
-  const byId = new Map(people.map((one) => [one.id, one]));
-  const cells = new Map();
-  for (const cell of model.rows('state_candidate')) {
-    const known = byId.get(cell.candidate_id) ?? { id: cell.candidate_id, name: cell.candidate_id ?? '', party: '' };
-    cells.set(cell.state, [...(cells.get(cell.state) ?? []), { ...known, votes: cell.votes }]);
+function drawLeaders(units) {
+  const tally = tallyOf(units);
+  keep(byId('places-leaders'), tally.slice(0, LEADERS_MAX), ({ leader }) => leader.id,
+    () => make('li', {}, make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span')),
+    (node, { leader, count: led }) => {
+      setColour(node, palette.of(leader));
+      setText(node.firstChild, partyInitials(leader.party || leader.name));
+      setText(node.lastChild, words.places.leadsIn(leader.name, count(led), led));
+    });
+}
+
+function drawOne(units) {
+  const unit = units.find(({ name }) => name === settings.get('place')) ?? null;
+  const top = unit?.list[0]?.votes ?? 0;
+  setText(byId('places-one'), unit?.name ?? words.places.choose);
+  setText(byId('places-one-note'), unit === null ? words.places.chooseHelp : describe(unit));
+  byId('places-one-numbers').hidden = unit === null;
+  setText(byId('places-one-votes'), count(unit?.votes));
+  setText(byId('places-one-registered'), count(unit?.registered));
+  setText(byId('places-one-turnout'), percent(unit?.turnout ?? null));
+  drawBars(byId('places-one-bars'), (unit?.list ?? []).map((one) => ({
+    key: one.id,
+    label: one.name,
+    value: count(one.votes),
+    note: `${isolate(partyInitials(one.party || one.name))} · ${percent(one.share)}`,
+    part: top > 0 ? one.votes / top : 0,
+    colour: palette.of(one),
+  })));
+}
+
+// Nothing of the map is fetched before it is asked for.
+function askForMap() {
+  if (mapModule === null) {
+    mapModule = import('./map.js');
+    mapModule.then(async (module) => {
+      const list = await module.shapes();
+      map = { list, module, svg: module.createMap(choose) };
+      if (last !== null && byId('places-map')) {
+        view.update(last.picture);
+      }
+    }).catch(() => {
+      mapModule = null; // asking again tries again
+      const root = byId('places-map');
+      root?.replaceChildren(make('p', { class: 'empty', role: 'alert' }, words.viewFailed));
+    });
   }
-  return model.rows('state').map((row) => {
-    const { leaders, total } = standing(cells.get(row.state) ?? []);
-    return {
-      ...row,
-      turnout: turnout(row.votes, row.registered),
-      leader: leaders.length === 1 ? leaders[0] : null,
-      isTied: leaders.length > 1,
-      share: total > 0 && leaders.length > 0 ? leaders[0].share : null,
-    };
-  });
+}
+
+function drawMap(units, how) {
+  const root = byId('places-map');
+  const note = byId('places-unshaped');
+  note.hidden = true;
+  if (!how.isList) {
+    return;
+  }
+  if (map === null) {
+    askForMap();
+    return;
+  }
+  if (map.svg.parentNode !== root) {
+    root.replaceChildren(map.svg);
+  }
+  const unshaped = map.module.drawMap(map.svg, map.list, units, how);
+  note.hidden = unshaped.length === 0;
+  setText(note, words.places.unshaped(unshaped.map(isolate).join(', ')));
+}
+
+function drawWhere(units) {
+  const isMany = units.length > CELLS_MAX;
+  const grid = isMany ? null : gridOf(units.map(({ name }) => name));
+  const as = grid === null ? 'cells' : settings.choice('as', ['cells', 'map'], 'cells');
+  const how = { isList: as === 'map', chosen: settings.get('place'), palette };
+  for (const button of byId('places-as').children) {
+    button.setAttribute('aria-pressed', String(button.value === as));
+  }
+  byId('places-as').hidden = grid === null;
+  byId('places-where').hidden = isMany || units.length === 0;
+  byId('places-atlas').classList.toggle('has-map', how.isList);
+  byId('places-map').hidden = !how.isList;
+  cells.update(isMany ? [] : units, grid, how);
+  drawMap(units, how);
+  drawLeaders(units);
 }
 
 export const view = {
-  open(root, { settings }) {
+  open(root, context) {
+    settings = context.settings;
+    last = null;
     fill(root, MARKUP);
-    table = new Table(root.querySelector('#places-table'), {
+    for (const key of root.querySelectorAll('.cell-key')) {
+      setColour(key, OTHERS);
+    }
+    cells = new Cells(byId('places-cells'), choose);
+    byId('places-as').addEventListener('click', ({ target }) => settings.set(
+      { as: target.value === 'map' ? 'map' : null },
+    ));
+    table = new Table(byId('places-table'), {
       name: 'places',
       columns: COLUMNS.map((column) => ({ ...column, title: words.places[column.id] })),
-      keyOf: (place) => place.row,
+      keyOf: (unit) => unit.row,
       sort: 'votes',
       isAscending: false,
       empty: words.noPlaces,
@@ -99,9 +239,11 @@ export const view = {
   },
 
   update(picture) {
-    const places = placesOf(picture.model, picture.people);
+    const units = unitsFor(picture);
     palette = picture.palette;
-    most = places.reduce((top, place) => Math.max(top, place.votes), 0);
-    table.update(places);
+    most = units.reduce((top, unit) => Math.max(top, unit.votes), 0);
+    drawWhere(units);
+    drawOne(units);
+    table.update(units);
   },
 };
