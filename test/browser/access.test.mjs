@@ -195,6 +195,52 @@ test('signing out ends every page of the session', async () => {
   await page.context().close();
 });
 
+// ---- hostile data ----
+
+const HOSTILE = '<img src=x onerror="document.body.dataset.broken=1">';
+
+// Every table of the picture gets a row whose texts are hostile, on its way to the page.
+function poison(tables, frame) {
+  if (frame.type === 'hello') {
+    Object.assign(tables, frame.preload.tables);
+  }
+  if (frame.type === 'snapshot') {
+    for (const [name, { texts, columns }] of Object.entries(tables)) {
+      if (name !== 'totals') {
+        frame.add = { ...frame.add, [name]: [[0, ...texts.map(() => HOSTILE)]] };
+        frame.rows = { ...frame.rows, [name]: [[0, ...columns.map(() => 1000)]] };
+      }
+    }
+  }
+}
+
+test('names, parties and places that are markup stay text in every view', async () => {
+  const page = await open(`http://127.0.0.1:${port}/`);
+  const tables = {};
+
+  await page.context().routeWebSocket(/\/ws$/, (socket) => {
+    const server = socket.connectToServer();
+    server.onMessage((text) => {
+      const frame = JSON.parse(text);
+      poison(tables, frame);
+      socket.send(JSON.stringify(frame));
+    });
+  });
+  await signIn(page, 'bob');
+  await signedIn(page);
+  const views = await page.$$eval('#views a', (links) => links.map((link) => link.hash));
+  assert.ok(views.length >= 3);
+  for (const view of views.slice(0, 3)) {
+    await page.click(`#views a[href="${view}"]`);
+    await page.waitForFunction((text) => document.getElementById('main').textContent.includes(text),
+      HOSTILE, { timeout: WAIT_MS });
+    assert.equal(await page.locator('[onerror], img[src="x"]').count(), 0);
+  }
+  assert.equal(await page.evaluate(() => document.body.dataset.broken), undefined);
+  assert.deepEqual(page.complaints, []);
+  await page.context().close();
+});
+
 // ---- behind a proxy ----
 
 // A file of deploy/ with the name, the ports and the certificate of this test.

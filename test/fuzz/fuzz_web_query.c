@@ -1,12 +1,15 @@
-/* What a request says of itself: path, query string, Host, Origin, lists in headers. One text is
- * tried as each of them, split at its first line feed where two are needed. */
+/* What a request says of itself: path, query string, Host, Origin, cookies, lists in headers; and
+ * lines of the files that access goes by. One text is tried as each of them, split at its first
+ * line feed where two are needed. */
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "buf.h"
 #include "web.h"
+#include "web_account.h"
 #include "web_guard.h"
+#include "web_password.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
@@ -50,6 +53,23 @@ static void try_headers(const char *first, const char *second)
     assert(strlen(tag) < sizeof(tag));
 }
 
+static void try_access(const char *first, const char *second)
+{
+    struct vd_web_account account = {0};
+    const char *secret = NULL;
+    char value[32];
+
+    if (vd_web_cookie_find(first, second, value, sizeof(value))) {
+        assert(strlen(value) < sizeof(value) && strpbrk(value, "; \t") == NULL);
+    }
+    (void)vd_web_bearer(first);
+    (void)vd_web_password_is_hash(first);
+    if (vd_web_account_parse(first, &account, &secret, NULL) == VD_OK) {
+        assert(account.name[0] != '\0' && account.role >= VD_WEB_VIEWER);
+        assert(secret == NULL || strlen(secret) < strlen(first));
+    }
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     char *first = calloc(len + 1, 1);
@@ -67,6 +87,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     try_path(first);
     try_query(first, second);
     try_headers(first, second);
+    try_access(first, second);
     free(first);
     return 0;
 }
