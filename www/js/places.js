@@ -2,6 +2,7 @@
 // all of them in a table.
 
 import { Cells, describe, markOf } from './cells.js';
+import { Changes } from './changes.js';
 import { drawBars } from './charts.js';
 import {
   byId, fill, keep, make, setCell, setColour, setFill, setText,
@@ -11,7 +12,7 @@ import { OTHERS, partyInitials } from './palette.js';
 import { Table } from './table.js';
 import { tallyOf, unitsOf } from './units.js';
 import {
-  count, isolate, percent, words,
+  count, isolate, percent, signed, time, words,
 } from './words.js';
 
 const CELLS_MAX = 200; // more are told by the table alone
@@ -37,6 +38,7 @@ const MARKUP = `
     <li><span class="cell-key" data-strength="3"></span> <span data-word="places.high"></span></li>
   </ul>
 </section>
+<div class="aside">
 <section class="card one-card" aria-labelledby="places-one">
   <h2 id="places-one"></h2>
   <p class="note" id="places-one-note"></p>
@@ -47,6 +49,15 @@ const MARKUP = `
   </dl>
   <ol class="bars" id="places-one-bars"></ol>
 </section>
+<section class="card changes-card" aria-labelledby="places-changes-title">
+  <div class="card-head"><h2 id="places-changes-title" data-word="places.changes"></h2>
+    <label class="search"><span data-word="table.filter"></span> <input type="search" id="places-changes-filter" maxlength="60" autocomplete="off" spellcheck="false"></label></div>
+  <div class="changes-scroller" id="places-changes-scroller" tabindex="0" role="region" aria-labelledby="places-changes-title">
+    <ol class="changes" id="places-changes"></ol>
+    <p class="note" id="places-changes-note"></p>
+  </div>
+</section>
+</div>
 <section class="card places-card" aria-labelledby="places-title">
   <h2 id="places-title" data-word="places.title"></h2>
   <div id="places-table"></div>
@@ -60,6 +71,8 @@ let mapModule = null;
 let last = null; // {picture, units}: made once for each picture
 let most = 0; // votes of the unit with most
 let palette = null; // of the picture that is painted
+
+const changes = new Changes(); // kept while other views are open: the next look tells what came meanwhile
 
 const choose = (name) => settings.set({ place: name });
 
@@ -128,6 +141,7 @@ function unitsFor(picture) {
     const { model, people } = picture;
     const { table: name, text } = model.units();
     last = { picture, units: unitsOf(model.rows(name), model.rowsBy(text, 'candidate_id'), text, people) };
+    changes.take(model.epoch, last.units, Date.now());
   }
   return last.units;
 }
@@ -160,6 +174,40 @@ function drawOne(units) {
     part: top > 0 ? one.votes / top : 0,
     colour: palette.of(one),
   })));
+}
+
+function leadText({ from, to }) {
+  if (to === null) {
+    return from === null ? words.places.noLead : words.places.leadLost(from.name);
+  }
+  if (from?.id !== to.id) {
+    return words.places.leadTaken(to.name, count(to.by));
+  }
+  return from.by === to.by
+    ? words.places.leadKept(to.name, count(to.by))
+    : words.places.leadMoved(to.name, count(from.by), count(to.by));
+}
+
+function drawChanges() {
+  const sought = (settings.get('changes') ?? '').trim().toLocaleLowerCase();
+  const list = changes.list.filter(({ name }) => name.toLocaleLowerCase().includes(sought));
+  const filter = byId('places-changes-filter');
+  if (document.activeElement !== filter) {
+    filter.value = settings.get('changes') ?? '';
+  }
+  keep(byId('places-changes'), list, ({ key }) => key,
+    () => make('li', { class: 'change' }, make('span', { class: 'change-name' }),
+      make('span', { class: 'change-votes' }), make('span', { class: 'change-lead' }), make('time')),
+    (node, change) => {
+      const [name, votes, lead, at] = node.children;
+      setText(name, change.name);
+      setText(votes, signed(change.votes));
+      setText(lead, leadText(change));
+      setText(at, time(change.at));
+    });
+  setText(byId('places-changes-note'), changes.earlier !== 0 && sought === ''
+    ? words.places.earlier(signed(changes.earlier))
+    : list.length > 0 ? '' : words.places.noChanges);
 }
 
 // Nothing of the map is fetched before it is asked for.
@@ -225,6 +273,9 @@ export const view = {
       setColour(key, OTHERS);
     }
     cells = new Cells(byId('places-cells'), choose);
+    byId('places-changes-filter').addEventListener('input', ({ target }) => settings.set(
+      { changes: target.value || null },
+    ));
     byId('places-as').addEventListener('click', ({ target }) => settings.set(
       { as: target.value === 'map' ? 'map' : null },
     ));
@@ -244,6 +295,7 @@ export const view = {
     most = units.reduce((top, unit) => Math.max(top, unit.votes), 0);
     drawWhere(units);
     drawOne(units);
+    drawChanges();
     table.update(units);
   },
 };
