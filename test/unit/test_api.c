@@ -146,16 +146,16 @@ TEST(the_past_is_told_in_integers_and_gaps)
         const char *words;
     } cases[] = {
         {"table=candidate", 0,
-         "{\"epoch\":\"e1\",\"table\":\"candidate\",\"from_ms\":1700000000000,\"step_ms\":1000,"
-         "\"points\":10,\"rows\":[[0,1,2,3,4,5,6,7,8,9,10],"
-         "[1,null,null,null,null,null,100,100,100,100,100]]}"},
+         "{\"epoch\":\"e1\",\"table\":\"candidate\",\"from_ms\":1699999999000,\"step_ms\":1000,"
+         "\"points\":11,\"rows\":[[0,0,1,2,3,4,5,6,7,8,9,10],"
+         "[1,null,null,null,null,null,null,100,100,100,100,100]]}"},
         {"table=candidate&row=0&from_ms=1700000008000", 0,
          "\"from_ms\":1700000008000,\"step_ms\":1000,\"points\":2,\"rows\":[[0,9,10]]}"},
-        {"table=candidate&row=0&to_ms=1700000001999", 0, "\"points\":2,\"rows\":[[0,1,2]]}"},
+        {"table=candidate&row=0&to_ms=1700000001999", 0, "\"points\":3,\"rows\":[[0,0,1,2]]}"},
         {"table=candidate&row=0&step_ms=3000", 0,
-         "\"step_ms\":4000,\"points\":3,\"rows\":[[0,4,8,10]]}"},
+         "\"step_ms\":4000,\"points\":4,\"rows\":[[0,0,4,8,10]]}"},
         {"table=totals&row=0&from_ms=1700000004000", 0, "[[0,null,106,107,108,109,110]]"},
-        {"table=state", 0, "\"points\":10,\"rows\":[]}"},
+        {"table=state", 0, "\"points\":11,\"rows\":[]}"},
         {"table=candidate&from_ms=9000000000000", 0, "\"points\":0,\"rows\":[[0],[1]]}"},
         {"", 400, "missing_parameter\",\"message\":\"expected table=NAME"},
         {"table=cities", 400, "table: expected the name of a table of /api/v1/preload"},
@@ -211,7 +211,7 @@ TEST(an_answer_has_at_most_ten_thousand_points)
     assert_int_equal(ask(&fixture, api_history, "/api/v1/history", "table=candidate", &body), 0);
     json = cJSON_Parse(body);
     assert_int_equal(cJSON_GetObjectItem(json, "step_ms")->valueint, 8000); /* 2 rows */
-    assert_int_equal(cJSON_GetObjectItem(json, "points")->valueint, (30010 + 7) / 8);
+    assert_int_equal(cJSON_GetObjectItem(json, "points")->valueint, (30010 + 7) / 8 + 1);
     cJSON_Delete(json);
     history_free(history);
     picture_fini(&fixture.picture);

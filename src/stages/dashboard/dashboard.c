@@ -82,7 +82,7 @@ static const struct vd_opt dashboard_opts[] = {
            .help = "points of the past that are kept of each row, for the whole election; beside "
                    "them the last 1200 seconds one by one. Each takes 8 bytes: by default 25.6 kB "
                    "a row"),
-    VD_OPT(struct dashboard, history_rows, .def = "200", .min = 10, .max = 10000,
+    VD_OPT(struct dashboard, history_rows, .def = "200", .min = 10, .max = 5000,
            .help = "a table with more rows than this keeps no past: at most 5.1 MB a table by "
                    "default"),
     VD_OPT_END,

@@ -372,22 +372,25 @@ struct history_range history_find(const struct history *history, const struct hi
     bool is_recent = recent->used > 0 && asked->from_ms >= recent->first * recent->step_ms;
     enum axis_kind kind = is_recent ? AXIS_RECENT : AXIS_WHOLE;
     const struct axis *axis = &history->axes[kind];
-    int64_t from_ms = axis->first * axis->step_ms;
-    int64_t to_ms = from_ms + (int64_t)axis->used * axis->step_ms - 1;
+    int64_t begin_ms = axis->first * axis->step_ms;
+    int64_t to_ms = begin_ms + (int64_t)axis->used * axis->step_ms - 1;
+    int64_t from_ms = asked->from_ms > begin_ms ? asked->from_ms : begin_ms;
     struct history_range range = {.axis = kind, .step_ms = axis->step_ms};
 
-    from_ms = asked->from_ms > from_ms ? asked->from_ms : from_ms;
     to_ms = asked->to_ms < to_ms ? asked->to_ms : to_ms;
     if (axis->used == 0 || from_ms > to_ms) {
         return range;
     }
-    range.count = (size_t)(to_ms / range.step_ms - from_ms / range.step_ms) + 1;
-    while (range.step_ms < asked->step_ms || range.count > asked->points_max) {
-        range.step_ms *= 2;
-        range.count = (size_t)(to_ms / range.step_ms - from_ms / range.step_ms) + 1;
+    for (;; range.step_ms *= 2) {
+        int64_t first = from_ms / range.step_ms;
+
+        first -= asked->from_ms < begin_ms && first > 0 ? 1 : 0;
+        range.from_ms = first * range.step_ms;
+        range.count = (size_t)(to_ms / range.step_ms - first) + 1;
+        if (range.step_ms >= asked->step_ms && range.count <= asked->points_max) {
+            return range;
+        }
     }
-    range.from_ms = from_ms / range.step_ms * range.step_ms;
-    return range;
 }
 
 void history_read(const struct history *history, size_t table, uint32_t row,

@@ -65,7 +65,8 @@ struct history_range {
 };
 
 /* The points to show of what is kept between 'from_ms' and 'to_ms' (inclusive): as fine as it is
- * kept, but steps not shorter than 'step_ms' and no more of them than 'points_max' (from 1). */
+ * kept, but steps not shorter than 'step_ms' and no more of them than 'points_max' (from 2). Where
+ * that is all from the beginning on, the first point is the step before it: the line's start. */
 struct history_asked {
     int64_t from_ms;
     int64_t to_ms;
