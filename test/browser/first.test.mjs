@@ -196,6 +196,49 @@ test('breakdowns add up to the total', async () => {
   }
 });
 
+test('votes over time are what the API says, point by point, and so is their table', async () => {
+  assert.equal(await page.$('script[src*="uPlot"]'), null); // only when it is needed
+  await page.click('a[href="#/time"]');
+  await page.waitForSelector('#time-rate canvas');
+  await page.waitForSelector('#times-body tr');
+  const answer = await election.get('/api/v1/history?table=candidate');
+  const [times, ...lines] = await page.evaluate(async () => {
+    const { view } = await import('/js/time.js');
+    return view.charts.votes.data;
+  });
+  assert.deepEqual(lines, answer.rows.map((row) => row.slice(1)));
+  assert.deepEqual(times, lines[0].map((_, i) => (answer.from_ms + i * answer.step_ms) / 1000));
+  assert.equal(lines.reduce((sum, line) => sum + line[line.length - 1], 0), VOTERS);
+
+  await page.selectOption('#times-size', '100');
+  for (const [i, line] of lines.entries()) {
+    assert.deepEqual(await numbers('times-body', i + 1), [...line].reverse().slice(0, 100));
+  }
+});
+
+test('a reader goes from point to point by keys, and on to the table', async () => {
+  const last = await page.getAttribute('#time-votes', 'aria-valuemax');
+  await page.focus('#time-votes');
+  await page.keyboard.press('Home');
+  assert.equal(await page.getAttribute('#time-votes', 'aria-valuenow'), '0');
+  assert.match(await page.getAttribute('#time-votes', 'aria-valuetext'), /^\d\d:\d\d:\d\d, /);
+  await page.keyboard.press('End');
+  assert.equal(await page.getAttribute('#time-votes', 'aria-valuenow'), last);
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'times-table');
+  await page.check('#time-ranges [value="5"]', { force: true });
+  assert.match(await page.evaluate(() => window.location.hash), /range=5/);
+  await page.screenshot({ path: join(SHOTS, 'time-light-1440.png'), fullPage: true });
+  const narrow = await openPage({ viewport: { width: 320, height: 900 }, colorScheme: 'dark' });
+  await narrow.goto(`${election.url}/#/time`);
+  await narrow.waitForSelector('#time-rate canvas');
+  await narrow.screenshot({ path: join(SHOTS, 'time-dark-320.png'), fullPage: true });
+  assert.ok((await narrow.evaluate(() => document.documentElement.scrollWidth)) <= 320);
+  await narrow.context().close();
+  await page.click('a[href="#/results"]');
+  await page.waitForSelector('#counted');
+});
+
 test('one click shows what the API says', async () => {
   await show('results');
   const snapshot = await election.get('/api/v1/snapshot');

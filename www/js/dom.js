@@ -105,6 +105,25 @@ export function keep(parent, items, keyOf, create, update) {
   }
 }
 
+const scripts = new Map();
+
+// A script that is no module, fetched once; what it defines is global.
+export function loadScript(src) {
+  if (!scripts.has(src)) {
+    scripts.set(src, new Promise((resolve, reject) => {
+      const script = make('script', { src });
+      script.addEventListener('load', resolve);
+      script.addEventListener('error', () => {
+        scripts.delete(src); // the next one tries again
+        script.remove();
+        reject(new Error(`could not load ${src}`));
+      });
+      document.head.append(script);
+    }));
+  }
+  return scripts.get(src);
+}
+
 // The catalogue's word at a path: "results.votes".
 function wordAt(path) {
   const word = path.split('.').reduce((found, name) => found?.[name], words);

@@ -32,6 +32,7 @@ import { words } from './words.js';
 const VIEWS = [
   { id: 'results', load: () => import('./results.js') },
   { id: 'places', load: () => import('./places.js'), style: '/places.css' },
+  { id: 'time', load: () => import('./time.js'), style: '/time.css' },
   { id: 'breakdowns', load: () => import('./breakdowns.js'), style: '/breakdowns.css' },
   { id: 'pipeline', load: () => import('./pipeline.js'), style: '/pipeline.css' },
 ];

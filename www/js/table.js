@@ -174,6 +174,7 @@ export class Table {
       { scope: 'col', id: `${name}-by-${column.id}`, class: classOf(column) },
       make('button', { type: 'button' }, column.title))));
     this.#part('sort').append(...columns.map(({ id, title }) => make('option', { value: id }, title)));
+    this.#part('filter').parentElement.hidden = columns.every(({ isNumber }) => isNumber);
     this.#part('size').append(...SIZES.map((size) => make('option', { value: size }, count(size))));
   }
 

@@ -7,6 +7,9 @@ const tenth = new Intl.NumberFormat(LANG, { minimumFractionDigits: 1, maximumFra
 const clock = new Intl.DateTimeFormat(LANG, {
   hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23',
 });
+const minutes = new Intl.DateTimeFormat(LANG, { hour: '2-digit', minute: '2-digit', hourCycle: 'h23' });
+const day = new Intl.DateTimeFormat(LANG, { day: 'numeric', month: 'short' });
+const short = new Intl.NumberFormat(LANG, { notation: 'compact', maximumFractionDigits: 2 });
 const zone = new Intl.DateTimeFormat(LANG).resolvedOptions().timeZone;
 
 export const NONE = '–';
@@ -57,6 +60,17 @@ export function time(ms) {
   return ms ? clock.format(new Date(ms)) : NONE;
 }
 
+// A time on an axis whose marks are 'stepS' apart.
+export function timeMark(ms, stepS) {
+  const style = stepS >= 86400 ? day : stepS >= 60 ? minutes : clock;
+  return style.format(new Date(ms));
+}
+
+// A number on an axis: "250K".
+export function shortCount(n) {
+  return short.format(n);
+}
+
 export function timeZone() {
   return zone;
 }
@@ -70,7 +84,7 @@ export function age(ms) {
 }
 
 export const words = {
-  views: { results: 'Results', places: 'Places', breakdowns: 'Breakdowns', pipeline: 'Pipeline' },
+  views: { results: 'Results', places: 'Places', time: 'Over time', breakdowns: 'Breakdowns', pipeline: 'Pipeline' },
   title: (view, election) => `${view} – ${election}`,
   viewFailed: 'This view could not be fetched. Is the daemon running? Reload the page to try again.',
   page: {
@@ -262,6 +276,22 @@ export const words = {
     missing: (server, cause) => `${server} is away: ${cause}`,
     ago: (text) => `${text} ago`,
     leftOut: (ignored, invalid, refused) => `Left out: ${ignored} records of other applications or versions, ${invalid} malformed, ${refused} for want of room.`,
+  },
+  time: {
+    title: 'Votes over time',
+    range: 'Range',
+    ranges: { whole: 'Whole', 15: 'Last 15 min', 5: 'Last 5 min' },
+    rate: 'Votes a second',
+    table: 'The same points as a table',
+    at: 'Time',
+    latest: (t) => `As of ${t}`,
+    point: (t) => `At ${t}`,
+    none: 'No votes in this time',
+    failed: 'The past could not be fetched. The next update tries again.',
+    some: (n, of) => `${n} of ${of} candidates, those with the most votes`,
+    step: (text) => `in steps of ${text}`,
+    keys: 'Arrow keys go from point to point, Enter goes to the table',
+    value: (name, votes) => `${isolate(name)} ${votes}`,
   },
   table: {
     filter: 'Find',
