@@ -12,7 +12,7 @@
 #include "web_session.h"
 #include "web_throttle.h"
 
-#define VD_WEB_HASHES_MAX 2 /* passwords checked at the same time: each takes its memory */
+#define VD_WEB_HASHES_MAX 1 /* passwords checked at a time: each takes a core and its memory */
 #define VD_WEB_CSRF_HEADER "X-CSRF-Token"
 
 enum vd_web_denial {

@@ -154,7 +154,7 @@ static bool read_attempt(const struct vd_web *web, const cJSON *body, struct att
     return attempt->name != NULL && attempt->secret != NULL;
 }
 
-/* Check a password, with at most VD_WEB_HASHES_MAX others. For a name that nobody has it takes as
+/* Check a password, at most VD_WEB_HASHES_MAX at a time. For a name that nobody has it takes as
  * long, so that the time tells nothing of it. */
 static enum outcome check_password(struct vd_web_access *access, const struct attempt *attempt)
 {
@@ -228,12 +228,11 @@ static int reply_signed_in(struct mg_connection *conn, const struct vd_web_accou
     return reply_state(conn, &who, csrf_token, line);
 }
 
-/* A name goes to the log only if somebody has it: people type passwords into the wrong field. */
+/* A name goes to the log only if somebody has it: people type passwords into the wrong field. What
+ * was not even looked at is counted only, or an attacker would choose how long the log gets. */
 static void audit_failure(struct mg_connection *conn, const struct attempt *attempt,
-                          const struct vd_web_who *who, enum outcome outcome)
+                          const struct vd_web_who *who)
 {
-    static const char *const results[] = {
-        [WRONG] = "refused", [TOO_MANY] = "refused: too many attempts", [BUSY] = "put off: busy"};
     VD_AUTO(mem)
     char *action = attempt->account != NULL ? vd_format("sign in as %s", attempt->account->name)
                                             : vd_strdup("sign in");
@@ -241,7 +240,7 @@ static void audit_failure(struct mg_connection *conn, const struct attempt *atte
 
     nobody.name[0] = '\0';
     nobody.role = VD_WEB_ANYONE;
-    vd_web_audit(vd_web_of(conn), &nobody, action, results[outcome]);
+    vd_web_audit(vd_web_of(conn), &nobody, action, "refused");
 }
 
 static int reply_refused(struct mg_connection *conn, const struct attempt *attempt,
@@ -290,7 +289,9 @@ static int answer_sign_in(struct mg_connection *conn, const struct vd_web_reques
     if (outcome == SIGNED_IN) {
         return reply_signed_in(conn, attempt.account, who);
     }
-    audit_failure(conn, &attempt, who, outcome);
+    if (outcome == WRONG) {
+        audit_failure(conn, &attempt, who);
+    }
     return reply_refused(conn, &attempt, outcome);
 }
 
