@@ -198,14 +198,15 @@ static void on_counted(void *arg, const struct vd_record *record)
 }
 
 /* A stage that has not read its input to the end is not done; one that has read further than that
- * reads another topic than it began with. Behind the last record may be marks of transactions, so
- * that records are counted and not offsets. */
+ * reads another topic than it began with, and one that has not come as far as the beginning has
+ * missed what was deleted. Behind the last record may be marks of transactions, so that records are
+ * counted and not offsets. */
 static enum vd_status check_committed(struct vd_audit *audit, size_t input, struct vd_err *err)
 {
     const struct vd_audit_mark *mark = port_mark(audit, VD_AUDIT_INPUT, input);
     const int64_t *committed = audit->committed[input];
     VD_AUTO(mem) char *words = vd_format("%s: committed offsets", mark->topic->name);
-    struct vd_audit_claim *claim = vd_audit_claim(audit, words, "no further than its ends");
+    struct vd_audit_claim *claim = vd_audit_claim(audit, words, "within what it keeps");
     int64_t sum = 0;
     int64_t within = 0;
     int64_t waiting = 0;
@@ -221,13 +222,20 @@ static enum vd_status check_committed(struct vd_audit *audit, size_t input, stru
     }
     for (int32_t p = 0; p < mark->partitions; p++) {
         VD_AUTO(mem) char *key = vd_format("%s[%" PRId32 "]", mark->topic->name, p);
-        const int64_t offset = committed[p] == VD_NO_OFFSET ? 0 : committed[p];
+        const int64_t offset = committed[p] == VD_NO_OFFSET ? mark->begin[p] : committed[p];
 
         sum += offset;
-        within += offset < mark->written[p] ? offset : mark->written[p];
+        within += offset > mark->written[p] ? mark->written[p]
+                  : offset < mark->begin[p] ? mark->begin[p]
+                                            : offset;
         if (offset > mark->written[p]) {
             vd_audit_differ(claim, key, "committed %" PRId64 ", but the topic ends at %" PRId64,
                             offset, mark->written[p]);
+        } else if (offset < mark->begin[p]) {
+            vd_audit_differ(claim, key,
+                            "committed %" PRId64 ", but the topic begins at %" PRId64
+                            ": the records between were deleted before they were read",
+                            offset, mark->begin[p]);
         }
     }
     vd_audit_compare(claim, sum, within);

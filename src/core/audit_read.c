@@ -283,7 +283,7 @@ static enum vd_status begin_all(struct reading *reading, struct vd_err *err)
     enum vd_status status = VD_OK;
 
     for (int32_t p = 0; p < mark->partitions && status == VD_OK; p++) {
-        const int64_t begin = what->from == NULL || what->from[p] == VD_NO_OFFSET
+        const int64_t begin = what->from == NULL || what->from[p] <= mark->begin[p]
                                   ? RD_KAFKA_OFFSET_BEGINNING
                                   : what->from[p];
 

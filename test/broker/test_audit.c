@@ -345,6 +345,24 @@ TEST(a_missing_vote_is_found)
     free(topic);
 }
 
+/* The topic begins at 1 there by now. */
+TEST(an_offset_before_the_beginning_of_its_topic_is_found)
+{
+    char *topic = election_topic(&election, "votes_topic");
+    char group[192];
+    int64_t committed;
+
+    (void)snprintf(group, sizeof(group), "%s.aggregation", election.name);
+    committed = peer_committed(group, topic, 2, NULL);
+    assert_true(committed > 1);
+    peer_commit(group, topic, 2, 0, NULL);
+    assert_found(": committed offsets  ",
+                 "[2]: committed 0, but the topic begins at 1: the records between were deleted "
+                 "before they were read\n");
+    peer_commit(group, topic, 2, committed, NULL);
+    free(topic);
+}
+
 TEST(a_second_outcome_is_found)
 {
     char *topic = election_topic(&election, "rejected_votes");
@@ -417,6 +435,7 @@ int main(void)
         cmocka_unit_test(a_changed_partial_is_found),
         cmocka_unit_test(an_open_transaction_is_found),
         cmocka_unit_test(a_missing_vote_is_found),
+        cmocka_unit_test(an_offset_before_the_beginning_of_its_topic_is_found),
         cmocka_unit_test(a_second_outcome_is_found),
         cmocka_unit_test(extra_votes_are_found),
         cmocka_unit_test(an_election_that_goes_on_is_not_at_rest),
