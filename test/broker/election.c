@@ -72,30 +72,31 @@ static int free_port(void)
 
 /* Words of the topology that name topics end in one of these;
  * each gets the election's name behind. */
+static const char *const topic_names[] = {"voters_topic",
+                                          "candidates_topic",
+                                          "generator_progress",
+                                          "votes_topic",
+                                          "rejected_votes",
+                                          "voters_dead",
+                                          "votes_dead",
+                                          "agg_partials",
+                                          "aggregated_votes_per_candidate",
+                                          "aggregated_turnout_by_location",
+                                          "aggregated_turnout_by_age",
+                                          "aggregated_turnout_by_age_group",
+                                          "aggregated_turnout_by_gender",
+                                          "aggregated_party_wise_votes",
+                                          "aggregated_votes_by_region",
+                                          "aggregated_votes_by_state_and_candidate",
+                                          "enriched_votes",
+                                          "enriched_dead",
+                                          "votingd_nodes"};
+#define TOPICS (sizeof(topic_names) / sizeof(topic_names[0]))
+
 static bool is_topic(const char *word, size_t len)
 {
-    static const char *const topics[] = {"voters_topic",
-                                         "candidates_topic",
-                                         "generator_progress",
-                                         "votes_topic",
-                                         "rejected_votes",
-                                         "voters_dead",
-                                         "votes_dead",
-                                         "agg_partials",
-                                         "aggregated_votes_per_candidate",
-                                         "aggregated_turnout_by_location",
-                                         "aggregated_turnout_by_age",
-                                         "aggregated_turnout_by_age_group",
-                                         "aggregated_turnout_by_gender",
-                                         "aggregated_party_wise_votes",
-                                         "aggregated_votes_by_region",
-                                         "aggregated_votes_by_state_and_candidate",
-                                         "enriched_votes",
-                                         "enriched_dead",
-                                         "votingd_nodes"};
-
-    for (size_t i = 0; i < sizeof(topics) / sizeof(topics[0]); i++) {
-        if (strlen(topics[i]) == len && memcmp(topics[i], word, len) == 0) {
+    for (size_t i = 0; i < TOPICS; i++) {
+        if (strlen(topic_names[i]) == len && memcmp(topic_names[i], word, len) == 0) {
             return true;
         }
     }
@@ -171,6 +172,25 @@ void election_open(struct election *election, const char *stem)
     election->database = database_named(election->name);
 }
 
+char *election_topic(const struct election *election, const char *name)
+{
+    return join(name, "-", election->name);
+}
+
+/* Those that were never made are refused, which nobody minds. */
+static void delete_topics(const struct election *election)
+{
+    char *topics[TOPICS];
+
+    for (size_t i = 0; i < TOPICS; i++) {
+        topics[i] = election_topic(election, topic_names[i]);
+    }
+    peer_delete_topics(topics, TOPICS);
+    for (size_t i = 0; i < TOPICS; i++) {
+        free(topics[i]);
+    }
+}
+
 void election_close(struct election *election)
 {
     for (int n = 0; n < NODES_MAX; n++) {
@@ -186,15 +206,11 @@ void election_close(struct election *election)
         PQfinish(election->sql);
     }
     run_sql(getenv("DATABASE_URL"), "DROP", election->name);
+    delete_topics(election);
     (void)unlink(election->topology);
     free(election->topology);
     free(election->database);
     free(election->name);
-}
-
-char *election_topic(const struct election *election, const char *name)
-{
-    return join(name, "-", election->name);
 }
 
 char *election_topology(const struct election *election, const char *config)

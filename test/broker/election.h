@@ -35,7 +35,7 @@ bool election_is_possible(void);
 /* Write the topology and make the database. */
 void election_open(struct election *election, const char *stem);
 
-/* End what runs, drop the database. */
+/* End what runs, drop database and topics. */
 void election_close(struct election *election);
 
 /* Name of this election's own "votes_topic", ... Owns: the caller frees it. */

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define WAIT_MS 20000
+#define DELETE_MS 1000 /* for what nobody depends on */
 
 static rd_kafka_t *producer;
 
@@ -344,6 +345,28 @@ void peer_recreate(const char *topic, int partitions)
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
     rd_kafka_DeleteTopic_destroy(old);
     rd_kafka_NewTopic_destroy(new);
+    rd_kafka_queue_destroy(queue);
+    rd_kafka_destroy(rk);
+}
+
+void peer_delete_topics(char *const *topics, size_t count)
+{
+    rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, false);
+    rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
+    rd_kafka_DeleteTopic_t **list = calloc(count, sizeof(rd_kafka_DeleteTopic_t *));
+    rd_kafka_event_t *event;
+
+    assert(list != NULL);
+    for (size_t i = 0; i < count; i++) {
+        list[i] = rd_kafka_DeleteTopic_new(topics[i]);
+    }
+    rd_kafka_DeleteTopics(rk, list, count, NULL, queue);
+    event = rd_kafka_queue_poll(queue, DELETE_MS);
+    if (event != NULL) {
+        rd_kafka_event_destroy(event);
+    }
+    rd_kafka_DeleteTopic_destroy_array(list, count);
+    free(list);
     rd_kafka_queue_destroy(queue);
     rd_kafka_destroy(rk);
 }

@@ -74,6 +74,10 @@ void peer_send_headers(const char *topic, int32_t partition, const char *key, co
 /* Delete the topic and make it anew, empty. */
 void peer_recreate(const char *topic, int partitions);
 
+/* Ask that topics be deleted, and wait for no more than the broker's word, nor for long: a broker
+ * that is away leaves them. */
+void peer_delete_topics(char *const *topics, size_t count);
+
 /* Take a transactional.id from whoever uses it. */
 void peer_fence(const char *transactional_id);
 
