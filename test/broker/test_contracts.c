@@ -2,7 +2,6 @@
  * every topic and table holds what a program written for the reference expects. */
 #include "../unit/test.h"
 
-#include <ctype.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 
 #include "batches.h"
 #include "election.h"
+#include "members.h"
 
 #define VOTERS 1000
 #define ENRICHED 1 /* the node of the plugin */
@@ -99,118 +99,48 @@ static int end_election(void **state)
 
 /* ---- members ------------------------------------------------------------------------------- */
 
-enum type {
-    TEXT,
-    INTEGER,
-    OBJECT,
-};
-
-struct member {
-    const char *name;
-    enum type type;
-};
-
-#define VOTER_MEMBERS                                                                      \
-    {"voter_id", TEXT}, {"voter_name", TEXT}, {"date_of_birth", TEXT}, {"gender", TEXT},   \
-        {"nationality", TEXT}, {"registration_number", TEXT}, {"address", OBJECT},         \
-        {"email", TEXT}, {"phone_number", TEXT}, {"cell_number", TEXT}, {"picture", TEXT}, \
-    {                                                                                      \
-        "registered_age", INTEGER                                                          \
+#define VOTER_MEMBERS                                                                             \
+    {"voter_id", MEMBER_TEXT}, {"voter_name", MEMBER_TEXT}, {"date_of_birth", MEMBER_TEXT},       \
+        {"gender", MEMBER_TEXT}, {"nationality", MEMBER_TEXT},                                    \
+        {"registration_number", MEMBER_TEXT}, {"address", MEMBER_OBJECT}, {"email", MEMBER_TEXT}, \
+        {"phone_number", MEMBER_TEXT}, {"cell_number", MEMBER_TEXT}, {"picture", MEMBER_TEXT},    \
+    {                                                                                             \
+        "registered_age", MEMBER_INTEGER                                                          \
     }
-#define CANDIDATE_MEMBERS                                                          \
-    {"candidate_id", TEXT}, {"candidate_name", TEXT}, {"party_affiliation", TEXT}, \
-        {"biography", TEXT}, {"campaign_platform", TEXT},                          \
-    {                                                                              \
-        "photo_url", TEXT                                                          \
+#define CANDIDATE_MEMBERS                                               \
+    {"candidate_id", MEMBER_TEXT}, {"candidate_name", MEMBER_TEXT},     \
+        {"party_affiliation", MEMBER_TEXT}, {"biography", MEMBER_TEXT}, \
+        {"campaign_platform", MEMBER_TEXT},                             \
+    {                                                                   \
+        "photo_url", MEMBER_TEXT                                        \
     }
 
-static const struct member voter_members[] = {VOTER_MEMBERS, {NULL, TEXT}};
-static const struct member candidate_members[] = {CANDIDATE_MEMBERS, {NULL, TEXT}};
-static const struct member vote_members[] = {
-    VOTER_MEMBERS, CANDIDATE_MEMBERS, {"voting_time", TEXT}, {"vote", INTEGER}, {NULL, TEXT}};
-static const struct member address_members[] = {{"street", TEXT},   {"city", TEXT},
-                                                {"state", TEXT},    {"country", TEXT},
-                                                {"postcode", TEXT}, {NULL, TEXT}};
-
-static bool is_type(const cJSON *item, enum type type)
-{
-    switch (type) {
-    case TEXT:
-        return cJSON_IsString(item);
-    case INTEGER:
-        return cJSON_IsNumber(item) && (double)(int64_t)item->valuedouble == item->valuedouble;
-    case OBJECT:
-        return cJSON_IsObject(item);
-    }
-    return false;
-}
-
-/* These members and no others, in any order. */
-static void check_members(const cJSON *object, const struct member *members)
-{
-    int count = 0;
-
-    assert_true(cJSON_IsObject(object));
-    for (; members->name != NULL; members++, count++) {
-        if (!is_type(cJSON_GetObjectItemCaseSensitive(object, members->name), members->type)) {
-            fail_msg("member %s is missing or of another type", members->name);
-        }
-    }
-    assert_int_equal(cJSON_GetArraySize(object), count);
-}
-
-static const char *text_of(const cJSON *object, const char *name)
-{
-    return cJSON_GetStringValue(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
-static double number_of(const cJSON *object, const char *name)
-{
-    return cJSON_GetNumberValue(cJSON_GetObjectItemCaseSensitive(object, name));
-}
-
-static cJSON *parse(const struct peer_record *record)
-{
-    cJSON *value = cJSON_Parse(record->value);
-
-    assert_non_null(record->key);
-    assert_non_null(value);
-    return value;
-}
-
-/* 'text' has the form of 'pattern': 9 stands for a digit, x for a hexadecimal one,
- * A for a capital. */
-static void check_form(const char *text, const char *pattern)
-{
-    assert_int_equal(strlen(text), strlen(pattern));
-    for (size_t i = 0; pattern[i] != '\0'; i++) {
-        unsigned char c = (unsigned char)text[i];
-        bool is_right = pattern[i] == '9'   ? isdigit(c)
-                        : pattern[i] == 'x' ? isxdigit(c)
-                        : pattern[i] == 'A' ? isupper(c)
-                                            : c == (unsigned char)pattern[i];
-
-        if (!is_right) {
-            fail_msg("\"%s\" is not of the form %s", text, pattern);
-        }
-    }
-}
+static const struct member voter_members[] = {VOTER_MEMBERS, {NULL, MEMBER_TEXT}};
+static const struct member candidate_members[] = {CANDIDATE_MEMBERS, {NULL, MEMBER_TEXT}};
+static const struct member vote_members[] = {VOTER_MEMBERS,
+                                             CANDIDATE_MEMBERS,
+                                             {"voting_time", MEMBER_TEXT},
+                                             {"vote", MEMBER_INTEGER},
+                                             {NULL, MEMBER_TEXT}};
+static const struct member address_members[] = {{"street", MEMBER_TEXT},   {"city", MEMBER_TEXT},
+                                                {"state", MEMBER_TEXT},    {"country", MEMBER_TEXT},
+                                                {"postcode", MEMBER_TEXT}, {NULL, MEMBER_TEXT}};
 
 /* ---- topics -------------------------------------------------------------------------------- */
 
 static void check_voter(const cJSON *voter)
 {
     const cJSON *address = cJSON_GetObjectItemCaseSensitive(voter, "address");
-    const char *gender = text_of(voter, "gender");
+    const char *gender = members_text(voter, "gender");
 
-    check_members(address, address_members);
-    check_form(text_of(voter, "voter_id"), "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
-    check_form(text_of(voter, "date_of_birth"), "9999-99-99T99:99:99.999Z");
-    check_form(text_of(voter, "nationality"), "AA");
+    members_check(address, address_members);
+    members_check_form(members_text(voter, "voter_id"), "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx");
+    members_check_form(members_text(voter, "date_of_birth"), "9999-99-99T99:99:99.999Z");
+    members_check_form(members_text(voter, "nationality"), "AA");
     assert_true(strcmp(gender, "female") == 0 || strcmp(gender, "male") == 0);
-    assert_non_null(strchr(text_of(voter, "voter_name"), ' '));
-    assert_non_null(strchr(text_of(voter, "email"), '@'));
-    assert_in_range((int)number_of(voter, "registered_age"), 18, 120);
+    assert_non_null(strchr(members_text(voter, "voter_name"), ' '));
+    assert_non_null(strchr(members_text(voter, "email"), '@'));
+    assert_in_range((int)members_number(voter, "registered_age"), 18, 120);
 }
 
 /* Row and record are the same voter. */
@@ -222,21 +152,21 @@ static void check_row(struct election *election, const cJSON *voter)
     cJSON *row;
 
     (void)snprintf(sql, sizeof(sql), "SELECT row_to_json(v) FROM voters v WHERE voter_id = '%s'",
-                   text_of(voter, "voter_id"));
+                   members_text(voter, "voter_id"));
     text = election_text(election, sql);
     row = cJSON_Parse(text);
     for (const struct member *member = voter_members; member->name != NULL; member++) {
-        if (member->type == TEXT) {
-            assert_string_equal(text_of(row, member->name), text_of(voter, member->name));
+        if (member->type == MEMBER_TEXT) {
+            assert_string_equal(members_text(row, member->name), members_text(voter, member->name));
         }
     }
     for (const struct member *member = address_members; member->name != NULL; member++) {
         char column[32];
 
         (void)snprintf(column, sizeof(column), "address_%s", member->name);
-        assert_string_equal(text_of(row, column), text_of(address, member->name));
+        assert_string_equal(members_text(row, column), members_text(address, member->name));
     }
-    assert_true(number_of(row, "registered_age") == number_of(voter, "registered_age"));
+    assert_true(members_number(row, "registered_age") == members_number(voter, "registered_age"));
     cJSON_Delete(row);
     free(text);
 }
@@ -247,10 +177,10 @@ TEST(voters_have_the_members_of_the_reference_and_are_what_the_table_says)
 
     assert_int_equal(scene->voters.count, VOTERS);
     for (size_t i = 0; i < scene->voters.count; i++) {
-        cJSON *voter = parse(&scene->voters.records[i]);
+        cJSON *voter = members_parse(&scene->voters.records[i]);
 
-        check_members(voter, voter_members);
-        assert_string_equal(scene->voters.records[i].key, text_of(voter, "voter_id"));
+        members_check(voter, voter_members);
+        assert_string_equal(scene->voters.records[i].key, members_text(voter, "voter_id"));
         check_voter(voter);
         check_row(&scene->election, voter);
         cJSON_Delete(voter);
@@ -264,16 +194,17 @@ TEST(candidates_have_the_members_of_the_reference)
 
     assert_int_equal(log.count, 3);
     for (size_t i = 0; i < log.count; i++) {
-        cJSON *candidate = parse(&log.records[i]);
+        cJSON *candidate = members_parse(&log.records[i]);
         char sql[256];
 
-        check_members(candidate, candidate_members);
-        assert_string_equal(log.records[i].key, text_of(candidate, "candidate_id"));
+        members_check(candidate, candidate_members);
+        assert_string_equal(log.records[i].key, members_text(candidate, "candidate_id"));
         (void)snprintf(sql, sizeof(sql),
                        "SELECT count(*) FROM candidates WHERE candidate_id = '%s' AND "
                        "candidate_name = '%s' AND party_affiliation = '%s'",
-                       text_of(candidate, "candidate_id"), text_of(candidate, "candidate_name"),
-                       text_of(candidate, "party_affiliation"));
+                       members_text(candidate, "candidate_id"),
+                       members_text(candidate, "candidate_name"),
+                       members_text(candidate, "party_affiliation"));
         assert_int_equal(election_count(&scene->election, sql), 1);
         cJSON_Delete(candidate);
     }
@@ -294,20 +225,20 @@ static const struct peer_record *find_record(const struct peer_log *log, const c
 static void check_vote(struct scene *scene, const struct peer_record *record)
 {
     const struct peer_record *source = find_record(&scene->voters, record->key);
-    cJSON *vote = parse(record);
-    cJSON *voter = parse(source);
+    cJSON *vote = members_parse(record);
+    cJSON *voter = members_parse(source);
     time_t second = (time_t)(record->timestamp_ms / 1000);
     char time[32];
 
-    check_members(vote, vote_members);
-    assert_string_equal(record->key, text_of(vote, "voter_id"));
+    members_check(vote, vote_members);
+    assert_string_equal(record->key, members_text(vote, "voter_id"));
     for (const struct member *member = voter_members; member->name != NULL; member++) {
         assert_true(cJSON_Compare(cJSON_GetObjectItemCaseSensitive(vote, member->name),
                                   cJSON_GetObjectItemCaseSensitive(voter, member->name), true));
     }
     (void)strftime(time, sizeof(time), "%Y-%m-%d %H:%M:%S", gmtime(&second));
-    assert_string_equal(text_of(vote, "voting_time"), time);
-    assert_true(number_of(vote, "vote") == 1);
+    assert_string_equal(members_text(vote, "voting_time"), time);
+    assert_true(members_number(vote, "vote") == 1);
     assert_int_equal(record->timestamp_ms, source->timestamp_ms);
     cJSON_Delete(voter);
     cJSON_Delete(vote);
@@ -320,14 +251,15 @@ TEST(votes_are_the_voter_the_candidate_and_the_time_of_the_record_in_utc)
 
     assert_int_equal(scene->votes.count, VOTERS);
     for (size_t i = 0; i < scene->votes.count; i++) {
-        cJSON *vote = parse(&scene->votes.records[i]);
+        cJSON *vote = members_parse(&scene->votes.records[i]);
 
         check_vote(scene, &scene->votes.records[i]);
         (void)snprintf(
             sql, sizeof(sql),
             "SELECT count(*) FROM votes JOIN candidates USING (candidate_id) WHERE "
             "voter_id = '%s' AND candidate_id = '%s' AND voting_time = '%s' AND vote = 1",
-            text_of(vote, "voter_id"), text_of(vote, "candidate_id"), text_of(vote, "voting_time"));
+            members_text(vote, "voter_id"), members_text(vote, "candidate_id"),
+            members_text(vote, "voting_time"));
         assert_int_equal(election_count(&scene->election, sql), 1);
         cJSON_Delete(vote);
     }
@@ -341,40 +273,47 @@ static const struct aggregate {
     {"aggregated_votes_per_candidate",
      "total_votes",
      {"candidate_id"},
-     {{"candidate_id", TEXT},
-      {"candidate_name", TEXT},
-      {"party_affiliation", TEXT},
-      {"photo_url", TEXT},
-      {"total_votes", INTEGER},
-      {"sequence", INTEGER}}},
+     {{"candidate_id", MEMBER_TEXT},
+      {"candidate_name", MEMBER_TEXT},
+      {"party_affiliation", MEMBER_TEXT},
+      {"photo_url", MEMBER_TEXT},
+      {"total_votes", MEMBER_INTEGER},
+      {"sequence", MEMBER_INTEGER}}},
     {"aggregated_turnout_by_location",
      "count",
      {"state"},
-     {{"state", TEXT}, {"count", INTEGER}, {"sequence", INTEGER}}},
+     {{"state", MEMBER_TEXT}, {"count", MEMBER_INTEGER}, {"sequence", MEMBER_INTEGER}}},
     {"aggregated_turnout_by_age",
      "total_votes",
      {"registered_age"},
-     {{"registered_age", INTEGER}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"registered_age", MEMBER_INTEGER},
+      {"total_votes", MEMBER_INTEGER},
+      {"sequence", MEMBER_INTEGER}}},
     {"aggregated_turnout_by_gender",
      "total_votes",
      {"gender"},
-     {{"gender", TEXT}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"gender", MEMBER_TEXT}, {"total_votes", MEMBER_INTEGER}, {"sequence", MEMBER_INTEGER}}},
     {"aggregated_party_wise_votes",
      "total_votes",
      {"party_affiliation"},
-     {{"party_affiliation", TEXT}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"party_affiliation", MEMBER_TEXT},
+      {"total_votes", MEMBER_INTEGER},
+      {"sequence", MEMBER_INTEGER}}},
     {"aggregated_votes_by_region",
      "total_votes",
      {"city"},
-     {{"city", TEXT}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"city", MEMBER_TEXT}, {"total_votes", MEMBER_INTEGER}, {"sequence", MEMBER_INTEGER}}},
     {"aggregated_turnout_by_age_group",
      "total_votes",
      {"age_group"},
-     {{"age_group", TEXT}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"age_group", MEMBER_TEXT}, {"total_votes", MEMBER_INTEGER}, {"sequence", MEMBER_INTEGER}}},
     {"aggregated_votes_by_state_and_candidate",
      "total_votes",
      {"state", "candidate_id"},
-     {{"state", TEXT}, {"candidate_id", TEXT}, {"total_votes", INTEGER}, {"sequence", INTEGER}}},
+     {{"state", MEMBER_TEXT},
+      {"candidate_id", MEMBER_TEXT},
+      {"total_votes", MEMBER_INTEGER},
+      {"sequence", MEMBER_INTEGER}}},
 };
 #define AGGREGATES (sizeof(aggregates) / sizeof(aggregates[0]))
 
@@ -400,14 +339,15 @@ static void check_key(const struct aggregate *aggregate, const struct peer_recor
 /* What a reader keeps who takes the last of a group, and one who takes the largest. */
 static void check_order(const struct peer_log *log, const struct aggregate *aggregate, size_t i)
 {
-    cJSON *total = parse(&log->records[i]);
+    cJSON *total = members_parse(&log->records[i]);
 
     for (size_t j = i + 1; j < log->count; j++) {
         if (strcmp(log->records[j].key, log->records[i].key) == 0) {
-            cJSON *later = parse(&log->records[j]);
+            cJSON *later = members_parse(&log->records[j]);
 
-            assert_true(number_of(later, aggregate->total) >= number_of(total, aggregate->total));
-            assert_true(number_of(later, "sequence") >= number_of(total, "sequence"));
+            assert_true(members_number(later, aggregate->total) >=
+                        members_number(total, aggregate->total));
+            assert_true(members_number(later, "sequence") >= members_number(total, "sequence"));
             cJSON_Delete(later);
             break;
         }
@@ -424,11 +364,11 @@ TEST(aggregates_have_the_members_of_the_reference_and_only_grow)
 
         assert_true(log.count > 0);
         for (size_t i = 0; i < log.count; i++) {
-            cJSON *total = parse(&log.records[i]);
+            cJSON *total = members_parse(&log.records[i]);
 
-            check_members(total, aggregates[a].members);
+            members_check(total, aggregates[a].members);
             check_key(&aggregates[a], &log.records[i], total);
-            assert_in_range((int)number_of(total, aggregates[a].total), 1, VOTERS);
+            assert_in_range((int)members_number(total, aggregates[a].total), 1, VOTERS);
             check_order(&log, &aggregates[a], i);
             cJSON_Delete(total);
         }
@@ -465,34 +405,37 @@ TEST(aggregates_can_be_read_by_a_client_that_knows_gzip_and_no_transactions)
 
 TEST(enriched_votes_are_flat)
 {
-    static const struct member members[] = {{"voter_id", TEXT},
-                                            {"voter_name", TEXT},
-                                            {"candidate_id", TEXT},
-                                            {"gender", TEXT},
-                                            {"voting_time", TEXT},
-                                            {"voter_city", TEXT},
-                                            {"voter_state", TEXT},
-                                            {"voter_country", TEXT},
-                                            {"voter_postcode", TEXT},
-                                            {"candidate_name", TEXT},
-                                            {"party_affiliation", TEXT},
-                                            {"voter_registered_age", INTEGER},
-                                            {NULL, TEXT}};
+    static const struct member members[] = {{"voter_id", MEMBER_TEXT},
+                                            {"voter_name", MEMBER_TEXT},
+                                            {"candidate_id", MEMBER_TEXT},
+                                            {"gender", MEMBER_TEXT},
+                                            {"voting_time", MEMBER_TEXT},
+                                            {"voter_city", MEMBER_TEXT},
+                                            {"voter_state", MEMBER_TEXT},
+                                            {"voter_country", MEMBER_TEXT},
+                                            {"voter_postcode", MEMBER_TEXT},
+                                            {"candidate_name", MEMBER_TEXT},
+                                            {"party_affiliation", MEMBER_TEXT},
+                                            {"voter_registered_age", MEMBER_INTEGER},
+                                            {NULL, MEMBER_TEXT}};
     struct scene *scene = *state;
     struct peer_log log = read_topic(&scene->election, "enriched_votes");
 
     assert_int_equal(log.count, VOTERS);
     for (size_t i = 0; i < log.count; i++) {
-        cJSON *flat = parse(&log.records[i]);
-        cJSON *vote = parse(find_record(&scene->votes, text_of(flat, "voter_id")));
+        cJSON *flat = members_parse(&log.records[i]);
+        cJSON *vote = members_parse(find_record(&scene->votes, members_text(flat, "voter_id")));
         const cJSON *address = cJSON_GetObjectItemCaseSensitive(vote, "address");
 
-        check_members(flat, members);
-        assert_string_equal(text_of(flat, "candidate_name"), text_of(vote, "candidate_name"));
-        assert_string_equal(text_of(flat, "voting_time"), text_of(vote, "voting_time"));
-        assert_string_equal(text_of(flat, "voter_state"), text_of(address, "state"));
-        assert_string_equal(text_of(flat, "voter_postcode"), text_of(address, "postcode"));
-        assert_true(number_of(flat, "voter_registered_age") == number_of(vote, "registered_age"));
+        members_check(flat, members);
+        assert_string_equal(members_text(flat, "candidate_name"),
+                            members_text(vote, "candidate_name"));
+        assert_string_equal(members_text(flat, "voting_time"), members_text(vote, "voting_time"));
+        assert_string_equal(members_text(flat, "voter_state"), members_text(address, "state"));
+        assert_string_equal(members_text(flat, "voter_postcode"),
+                            members_text(address, "postcode"));
+        assert_true(members_number(flat, "voter_registered_age") ==
+                    members_number(vote, "registered_age"));
         cJSON_Delete(vote);
         cJSON_Delete(flat);
     }

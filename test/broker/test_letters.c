@@ -2,7 +2,6 @@
  * all tests, with the plugin `enriched` beside it as a second reader of the votes. */
 #include "../unit/test.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,11 +10,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "command.h"
 #include "election.h"
 
 #define VOTERS 200
-#define WORDS_MAX 16
-#define OUTPUT_BYTES_MAX ((size_t)4 * 1024 * 1024)
 #define WAIT_S 60
 #define POLL_US 50000
 #define KILLED_VOTES 3000
@@ -39,58 +37,6 @@ static size_t killed;  /* votes that were replayed by what was killed */
 
 /* ---- the command ----------------------------------------------------------------------------- */
 
-struct command {
-    pid_t pid;
-    int out;
-};
-
-/* 'what': "--dead-letters" or "--audit". */
-static struct command command_start(const char *topology, const char *what, va_list words)
-{
-    char application[192];
-    const char *arguments[WORDS_MAX + 8] = {getenv("VOTINGD"), "--topology", topology,
-                                            "--set",           application,  what};
-    int count = 6;
-    int pipes[2];
-    struct command command;
-
-    (void)snprintf(application, sizeof(application), "votingd.application=%s", election.name);
-    while (count < WORDS_MAX + 7 && (arguments[count] = va_arg(words, const char *)) != NULL) {
-        count++;
-    }
-    assert_int_equal(pipe2(pipes, O_CLOEXEC), 0);
-    command = (struct command){.pid = fork(), .out = pipes[0]};
-    assert_true(command.pid >= 0);
-    if (command.pid == 0) {
-        setenv("DATABASE_URL", election.database, 1);
-        dup2(open("/dev/null", O_RDONLY | O_CLOEXEC), STDIN_FILENO);
-        dup2(pipes[1], STDOUT_FILENO);
-        dup2(pipes[1], STDERR_FILENO);
-        execv(arguments[0], (char *const *)(uintptr_t)arguments);
-        _exit(127);
-    }
-    close(pipes[1]);
-    return command;
-}
-
-/* All it has written, and the exit code or 128 + signal. Owns: the caller frees *out. */
-static int command_end(struct command *command, char **out)
-{
-    char *text = calloc(1, OUTPUT_BYTES_MAX);
-    size_t len = 0;
-    ssize_t got;
-    int status;
-
-    while (len < OUTPUT_BYTES_MAX - 1 &&
-           (got = read(command->out, text + len, OUTPUT_BYTES_MAX - 1 - len)) > 0) {
-        len += (size_t)got;
-    }
-    close(command->out);
-    assert_int_equal(waitpid(command->pid, &status, 0), command->pid);
-    *out = text;
-    return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-}
-
 /* Run --dead-letters with these words. Returns: what it wrote; the caller frees it. */
 static char *run_on(const char *topology, int code, ...)
 {
@@ -100,7 +46,7 @@ static char *run_on(const char *topology, int code, ...)
     int found;
 
     va_start(words, code);
-    command = command_start(topology, "--dead-letters", words);
+    command = command_start(&election, topology, "--dead-letters", words);
     va_end(words);
     found = command_end(&command, &out);
     if (found != code) {
@@ -115,7 +61,7 @@ static struct command start(const char *topology, const char *what, ...)
     va_list words;
 
     va_start(words, what);
-    command = command_start(topology, what, words);
+    command = command_start(&election, topology, what, words);
     va_end(words);
     return command;
 }
@@ -229,7 +175,7 @@ static void expect_audit(const char *topology, ...)
         va_list words;
 
         va_start(words, topology);
-        command = command_start(topology, "--audit", words);
+        command = command_start(&election, topology, "--audit", words);
         va_end(words);
         free(out);
         code = command_end(&command, &out);
