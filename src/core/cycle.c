@@ -344,15 +344,12 @@ void vd_cycle_on_timer(void *arg)
 
 static struct vd_part *find_part(const struct vd_stage *stage, const char *topic, int32_t partition)
 {
-    for (size_t i = 0; i < stage->part_count; i++) {
-        struct vd_part *part = stage->parts[i];
+    size_t input = 0;
 
-        if (part->partition == partition &&
-            strcmp(stage->conf->inputs[part->input]->name, topic) == 0) {
-            return part;
-        }
+    while (input < stage->input_count && strcmp(stage->conf->inputs[input]->name, topic) != 0) {
+        input++;
     }
-    return NULL;
+    return vd_stage_find_part(stage, input, partition);
 }
 
 /* What the headers of a record say to this stage. */

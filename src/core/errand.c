@@ -3,13 +3,13 @@
 
 #include <assert.h>
 #include <pthread.h>
-#include <time.h>
 
 #include "alloc.h"
+#include "loop_uv.h"
 #include "queue.h"
 
-#define DONE_MAX 256        /* errands done that the loop has not taken yet */
-#define PAUSE_NS 100000000L /* before an errand is repeated, or while the loop is behind */
+#define DONE_MAX 256 /* errands done that the loop has not taken yet */
+#define PAUSE_MS 100 /* before an errand is repeated, or while the loop is behind */
 
 struct vd_errands {
     struct vd_queue *done;
@@ -22,13 +22,6 @@ struct vd_errands {
     struct vd_errand *first, **end;
     bool is_closing;
 };
-
-static void pause_thread(void)
-{
-    const struct timespec time = {.tv_nsec = PAUSE_NS};
-
-    (void)nanosleep(&time, NULL); /* woken early: no harm */
-}
 
 static void append(struct vd_errands *errands, struct vd_errand *errand)
 {
@@ -63,7 +56,7 @@ static struct vd_errand *take(struct vd_errands *errands)
 static void give_back(struct vd_errands *errands, void *item)
 {
     while (vd_queue_push(errands->done, item) != VD_OK) {
-        pause_thread();
+        vd_pause_ms(PAUSE_MS);
     }
 }
 
@@ -76,7 +69,7 @@ static void *run_thread(void *arg)
         if (errand->run(errand)) {
             give_back(errands, errand);
         } else {
-            pause_thread();
+            vd_pause_ms(PAUSE_MS);
             append(errands, errand);
         }
     }

@@ -5,10 +5,10 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc.h"
 #include "kafka_inside.h"
+#include "loop_uv.h"
 
 #define ASK_PAUSE_MS 50      /* between two attempts at one question */
 #define SETTLE_PAUSE_MS 5    /* first pause between two looks at a partition's end, doubling ... */
@@ -246,13 +246,6 @@ rd_kafka_conf_t *vd_kafka_client_conf(const struct vd_kafka *kafka, const char *
     return conf;
 }
 
-static void pause_ms(int64_t ms)
-{
-    const struct timespec time = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
-
-    (void)nanosleep(&time, NULL); /* woken early: the caller looks once more */
-}
-
 static rd_kafka_t *new_probe(struct vd_kafka *kafka, bool committed, struct vd_err *err)
 {
     char text[512] = "";
@@ -301,7 +294,7 @@ static rd_kafka_t *get_probe(struct vd_kafka *kafka, bool committed, struct vd_e
 static rd_kafka_resp_err_t ask_once(rd_kafka_t *probe, rd_kafka_topic_partition_list_t *list,
                                     int64_t logical, int64_t deadline_ms)
 {
-    const int64_t left_ms = deadline_ms - vd_mono_ns() / 1000000;
+    const int64_t left_ms = deadline_ms - vd_mono_ms();
     rd_kafka_resp_err_t error;
 
     for (int i = 0; i < list->cnt; i++) {
@@ -360,7 +353,7 @@ void vd_kafka_explain_committed(struct vd_kafka *kafka, rd_kafka_resp_err_t code
 static enum vd_status ask_offsets(rd_kafka_t *probe, rd_kafka_topic_partition_list_t *list,
                                   int64_t logical, int timeout_ms, struct vd_err *err)
 {
-    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+    const int64_t deadline_ms = vd_mono_ms() + timeout_ms;
     const char *which = logical == RD_KAFKA_OFFSET_END ? "end" : "beginning";
     rd_kafka_resp_err_t error;
 
@@ -370,12 +363,12 @@ static enum vd_status ask_offsets(rd_kafka_t *probe, rd_kafka_topic_partition_li
         if (error == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return VD_OK;
         }
-        if (vd_mono_ns() / 1000000 + ASK_PAUSE_MS >= deadline_ms) {
+        if (vd_mono_ms() + ASK_PAUSE_MS >= deadline_ms) {
             return vd_fail(err, VD_FAILED,
                            "could not ask for the %s of \"%s\" partition %" PRId32 ": %s", which,
                            list->elems[0].topic, list->elems[0].partition, rd_kafka_err2str(error));
         }
-        pause_ms(ASK_PAUSE_MS);
+        vd_pause_ms(ASK_PAUSE_MS);
     }
 }
 
@@ -401,7 +394,7 @@ enum vd_status vd_kafka_begin_offsets(struct vd_kafka *kafka, rd_kafka_topic_par
 static enum vd_status settle(struct vd_kafka *kafka, rd_kafka_topic_partition_list_t *list,
                              int timeout_ms, struct vd_err *err)
 {
-    const int64_t deadline_ms = vd_mono_ns() / 1000000 + timeout_ms;
+    const int64_t deadline_ms = vd_mono_ms() + timeout_ms;
     const rd_kafka_topic_partition_t *at = &list->elems[0];
     int64_t pause = SETTLE_PAUSE_MS;
     int64_t settled = 0;
@@ -413,7 +406,7 @@ static enum vd_status settle(struct vd_kafka *kafka, rd_kafka_topic_partition_li
     }
     written = at->offset;
     for (;;) {
-        left_ms = deadline_ms - vd_mono_ns() / 1000000;
+        left_ms = deadline_ms - vd_mono_ms();
         if (left_ms <= 0) {
             return vd_fail(err, VD_AGAIN,
                            "\"%s\" partition %" PRId32
@@ -428,7 +421,7 @@ static enum vd_status settle(struct vd_kafka *kafka, rd_kafka_topic_partition_li
         if (settled >= written) {
             return VD_OK;
         }
-        pause_ms(pause < left_ms ? pause : left_ms);
+        vd_pause_ms(pause < left_ms ? pause : left_ms);
         pause = pause * 2 < SETTLE_PAUSE_MAX ? pause * 2 : SETTLE_PAUSE_MAX;
     }
 }

@@ -8,6 +8,7 @@
 
 #include "hash.h"
 #include "kafka_inside.h"
+#include "loop_uv.h"
 
 #define CAUSE_QUIET_MS 5000 /* between two lines about one cause */
 
@@ -60,7 +61,7 @@ static uint64_t hash_cause(const char *facility, const char *text)
 /* Returns: true if the line may be written; then *held_back is the number left out before it. */
 static bool take_turn(struct vd_kafka *kafka, uint64_t hash, int64_t *held_back)
 {
-    const int64_t now_ms = vd_mono_ns() / 1000000;
+    const int64_t now_ms = vd_mono_ms();
     struct vd_kafka_cause *cause = &kafka->causes[0];
     bool is_mine = true;
 
@@ -109,7 +110,7 @@ static void keep_failure(struct vd_kafka *kafka, const char *text)
     }
     pthread_mutex_lock(&kafka->lock);
     if (kafka->failure.count++ == 0) {
-        kafka->failure.first_ms = vd_mono_ns() / 1000000;
+        kafka->failure.first_ms = vd_mono_ms();
     }
     (void)snprintf(kafka->failure.words, sizeof(kafka->failure.words), "%.*s",
                    after > begin ? (int)(after - begin) : (int)strlen(begin),

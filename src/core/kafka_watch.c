@@ -7,6 +7,7 @@
 
 #include "alloc.h"
 #include "kafka_inside.h"
+#include "loop_uv.h"
 
 #define ANSWER_MS 1000         /* for an answer */
 #define FAILURE_GRACE_MS 5000  /* a connection that fails is said after so long ... */
@@ -81,7 +82,7 @@ static void report_failures(struct vd_kafka_watch *watch, int64_t now_ms)
     if (watch->trouble->is_on) {
         kafka->failure.count = 0;
     } else if (kafka->failure.count > 0 && now_ms >= watch->quiet_ms &&
-               vd_mono_ns() / 1000000 - kafka->failure.first_ms >= FAILURE_GRACE_MS) {
+               vd_mono_ms() - kafka->failure.first_ms >= FAILURE_GRACE_MS) {
         count = kafka->failure.count;
         memcpy(words, kafka->failure.words, sizeof(words));
         kafka->failure.count = 0;

@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "letters_inside.h"
+#include "loop_uv.h"
 #include "node.h"
 #include "producer.h"
 
@@ -16,6 +16,7 @@
 #define SETTLE_MS 30000 /* another's open transaction may hide receipts; it ends in 10 s */
 #define ROUNDS_MAX 5    /* after so many doubts in a row the command gives up */
 #define REASONS_MAX 8
+#define PAUSE_MS 200                      /* between two looks for the coordinator */
 #define TELL_NS (2 * INT64_C(1000000000)) /* between two lines about long work */
 
 /* Letters that cannot be replayed, by reason. */
@@ -259,13 +260,12 @@ static bool on_letter(void *arg, const struct vd_letters_box *box, const struct 
 /* Wait for the coordinator, which first settles what an earlier replay has left open. */
 static enum vd_status wait_ready(struct replay *replay)
 {
-    const struct timespec pause = {.tv_nsec = 200 * 1000000};
     int64_t deadline_ns = vd_mono_ns() + VD_LETTERS_TIMEOUT_MS * INT64_C(1000000);
     enum vd_status status;
 
     while ((status = vd_producer_ready(replay->producer, &replay->err)) == VD_AGAIN &&
            vd_mono_ns() < deadline_ns) {
-        (void)nanosleep(&pause, NULL); /* an error may come at once */
+        vd_pause_ms(PAUSE_MS); /* an error may come at once */
     }
     return status;
 }

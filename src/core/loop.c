@@ -39,3 +39,15 @@ int64_t vd_mono_ns(void)
 {
     return (int64_t)uv_hrtime();
 }
+
+int64_t vd_mono_ms(void)
+{
+    return vd_mono_ns() / 1000000;
+}
+
+void vd_pause_ms(int64_t ms)
+{
+    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+
+    (void)nanosleep(&pause, NULL); /* woken early: whoever waits looks once more */
+}

@@ -12,6 +12,12 @@ struct vd_loop {
 
 void vd_loop_init(struct vd_loop *loop);
 
+/* Monotonic milliseconds, not cached. Thread: any. */
+int64_t vd_mono_ms(void);
+
+/* Block this thread; a signal may end it early. Thread: any but the loop. */
+void vd_pause_ms(int64_t ms);
+
 /* Every handle must be closed before; asserts that none is left. */
 void vd_loop_fini(struct vd_loop *loop);
 

@@ -7,7 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -32,12 +31,11 @@
 static void *watch_deadline(void *arg)
 {
     int64_t ms = (intptr_t)arg;
-    struct timespec deadline = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
     static const char text[] = "votingd: the drain did not end within drain_timeout_ms; ending "
                                "now: nothing is lost, open work is repeated at the next start\n";
     ssize_t written;
 
-    (void)nanosleep(&deadline, NULL); /* signals go to the main thread */
+    vd_pause_ms(ms); /* signals go to the main thread */
     written = write(STDERR_FILENO, text, sizeof(text) - 1);
     (void)written; /* nothing is left to do about it */
     _exit(VD_EXIT_DEADLINE);

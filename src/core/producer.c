@@ -5,10 +5,10 @@
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc.h"
 #include "failpoint.h"
+#include "loop_uv.h"
 #include "txn_watch.h"
 
 #define INIT_TIMEOUT_MS 2000
@@ -41,18 +41,6 @@ struct vd_producer {
     int64_t fenced_ms; /* when it was last fenced; 0: never */
     bool is_fenced_off;
 };
-
-static int64_t now_ms(void)
-{
-    return vd_mono_ns() / 1000000;
-}
-
-static void pause_ms(int ms)
-{
-    struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (long)(ms % 1000) * 1000000};
-
-    (void)nanosleep(&pause, NULL); /* a signal only shortens the pause */
-}
 
 /* Runs inside flush or poll, on our own thread. There must be one, since it is what wakes the flush
  * inside commit; a failed record makes commit return an abortable error by itself. */
@@ -184,11 +172,11 @@ static void note_fencing(struct vd_producer *producer, rd_kafka_resp_err_t code)
     if (!is_fencing(code) && !is_fencing(fatal)) {
         return;
     }
-    if ((producer->fenced_ms != 0 && now_ms() - producer->fenced_ms < FENCED_TWICE_MS) ||
-        (producer->alone_ms != 0 && now_ms() - producer->alone_ms < VD_TXN_TIMEOUT_MS)) {
+    if ((producer->fenced_ms != 0 && vd_mono_ms() - producer->fenced_ms < FENCED_TWICE_MS) ||
+        (producer->alone_ms != 0 && vd_mono_ms() - producer->alone_ms < VD_TXN_TIMEOUT_MS)) {
         producer->is_fenced_off = true;
     }
-    producer->fenced_ms = now_ms();
+    producer->fenced_ms = vd_mono_ms();
 }
 
 /* Take the error's words and end it. */
@@ -206,12 +194,12 @@ static enum vd_status take_error(struct vd_producer *producer, rd_kafka_error_t 
  * back", and then librdkafka waits for half a second (2.0.2). A new instance asks at once. */
 static enum vd_status init_transactions(struct vd_producer *producer, struct vd_err *err)
 {
-    const int64_t end_ms = now_ms() + INIT_TIMEOUT_MS;
+    const int64_t end_ms = vd_mono_ms() + INIT_TIMEOUT_MS;
 
     for (int slice_ms = INIT_SLICE_MS;; slice_ms *= 2) {
         rd_kafka_error_t *error;
         rd_kafka_resp_err_t code;
-        bool is_last = now_ms() + slice_ms >= end_ms;
+        bool is_last = vd_mono_ms() + slice_ms >= end_ms;
 
         if (producer->rk == NULL && create_instance(producer, err) != VD_OK) {
             return err->status;
@@ -316,7 +304,7 @@ static enum vd_status produce_one(struct vd_producer *producer, const struct vd_
         if (code == RD_KAFKA_RESP_ERR_NO_ERROR) {
             return VD_OK;
         }
-        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || now_ms() > deadline_ms) {
+        if (code != RD_KAFKA_RESP_ERR__QUEUE_FULL || vd_mono_ms() > deadline_ms) {
             if (headers != NULL) {
                 rd_kafka_headers_destroy(headers); /* the library did not take them */
             }
@@ -369,11 +357,11 @@ static enum vd_status send_offsets(struct vd_producer *producer, const struct vd
         if (error == NULL) {
             return VD_OK;
         }
-        if (!rd_kafka_error_is_retriable(error) || now_ms() > deadline_ms) {
+        if (!rd_kafka_error_is_retriable(error) || vd_mono_ms() > deadline_ms) {
             return take_error(producer, error, VD_FAILED, "send offsets", err);
         }
         rd_kafka_error_destroy(error);
-        pause_ms(RETRY_PAUSE_MS);
+        vd_pause_ms(RETRY_PAUSE_MS);
     }
 }
 
@@ -391,11 +379,11 @@ static enum vd_status end_transaction(struct vd_producer *producer, int64_t dead
                        ? vd_fail(err, VD_FAILED, "the answer was left out")
                        : VD_OK;
         }
-        if (!rd_kafka_error_is_retriable(error) || now_ms() > deadline_ms) {
+        if (!rd_kafka_error_is_retriable(error) || vd_mono_ms() > deadline_ms) {
             return take_error(producer, error, VD_FAILED, "commit", err);
         }
         rd_kafka_error_destroy(error);
-        pause_ms(RETRY_PAUSE_MS);
+        vd_pause_ms(RETRY_PAUSE_MS);
     }
 }
 
@@ -403,15 +391,15 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
                                   struct vd_err *err)
 {
     int64_t begin_ns = vd_mono_ns();
-    int64_t deadline_ms = now_ms() + VD_TXN_TIMEOUT_MS;
+    int64_t deadline_ms = vd_mono_ms() + VD_TXN_TIMEOUT_MS;
     rd_kafka_error_t *error;
 
     assert(producer->is_ready);
     if (begin_ns - producer->ended_ns < MARKERS_MS * 1000000L) {
-        pause_ms(MARKERS_MS);
+        vd_pause_ms(MARKERS_MS);
     }
     vd_txn_watch_reset(&producer->watch);
-    producer->alone_ms = job->offsets == NULL ? now_ms() : 0;
+    producer->alone_ms = job->offsets == NULL ? vd_mono_ms() : 0;
     error = rd_kafka_begin_transaction(producer->rk);
     if (error != NULL) {
         return take_error(producer, error, VD_FAILED, "begin a transaction", err);

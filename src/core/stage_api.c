@@ -127,11 +127,10 @@ size_t vd_stage_record_max(const struct vd_stage *stage)
     return vd_kafka_record_max(stage->host->kafka) - OVERHEAD_BYTES; /* 1000 at least */
 }
 
-/* The partition of input 0 if it is ours, or NULL. */
-static struct vd_part *find_part(const struct vd_stage *stage, int32_t partition)
+struct vd_part *vd_stage_find_part(const struct vd_stage *stage, size_t input, int32_t partition)
 {
     for (size_t i = 0; i < stage->part_count; i++) {
-        if (stage->parts[i]->input == 0 && stage->parts[i]->partition == partition) {
+        if (stage->parts[i]->input == input && stage->parts[i]->partition == partition) {
             return stage->parts[i];
         }
     }
@@ -140,12 +139,12 @@ static struct vd_part *find_part(const struct vd_stage *stage, int32_t partition
 
 bool vd_stage_owns(const struct vd_stage *stage, int32_t partition)
 {
-    return find_part(stage, partition) != NULL;
+    return vd_stage_find_part(stage, 0, partition) != NULL;
 }
 
 bool vd_stage_at_end(const struct vd_stage *stage, int32_t partition)
 {
-    const struct vd_part *part = find_part(stage, partition);
+    const struct vd_part *part = vd_stage_find_part(stage, 0, partition);
 
     return part != NULL && part->stopped == NULL && part->is_at_end && part->held_count == 0;
 }
@@ -243,7 +242,7 @@ void vd_stage_stop_partition(struct vd_stage *stage, int32_t partition, const ch
     va_list args;
 
     va_start(args, format);
-    stop_part(stage, find_part(stage, partition), format, args);
+    stop_part(stage, vd_stage_find_part(stage, 0, partition), format, args);
     va_end(args);
 }
 

@@ -265,7 +265,10 @@ void vd_assign_on_rewind(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_assign_on_read(struct vd_stage *stage, struct vd_txn_job *job);
 void vd_assign_fini(struct vd_stage *stage); /* questions never answered */
 
-/* stage_api.c: the topic of the chained output; NULL: there is none. */
+/* stage_api.c */
+/* The partition of an input if it is ours, or NULL. */
+struct vd_part *vd_stage_find_part(const struct vd_stage *stage, size_t input, int32_t partition);
+/* The topic of the chained output; NULL: there is none. */
 const struct vd_topic_conf *vd_stage_chained_topic(const struct vd_stage *stage);
 
 #endif

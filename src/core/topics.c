@@ -1,10 +1,10 @@
 /* Topics as the topology declares them: created where missing, compared where they exist. */
 #include <assert.h>
 #include <string.h>
-#include <time.h>
 
 #include "alloc.h"
 #include "kafka_inside.h"
+#include "loop_uv.h"
 #include "queue.h"
 #include "topics_admin.h"
 
@@ -62,10 +62,8 @@ static void free_topics(struct vd_topics_ask *ask)
 
 static void nap(int64_t ms, const atomic_bool *is_cancelled)
 {
-    const struct timespec slice = {.tv_nsec = SLICE_MS * 1000000L};
-
     for (; ms > 0 && (is_cancelled == NULL || !atomic_load(is_cancelled)); ms -= SLICE_MS) {
-        (void)nanosleep(&slice, NULL); /* woken early: only the pause is shorter */
+        vd_pause_ms(SLICE_MS);
     }
 }
 
@@ -79,7 +77,7 @@ static enum vd_status try_until_decided(struct vd_topics_ask *ask, int64_t deadl
     enum vd_status status;
 
     for (;;) {
-        const int64_t left_ms = deadline_ms == 0 ? ROUND_MS : deadline_ms - vd_mono_ns() / 1000000;
+        const int64_t left_ms = deadline_ms == 0 ? ROUND_MS : deadline_ms - vd_mono_ms();
 
         status = vd_topics_round(ask, left_ms < ROUND_MS ? (int)left_ms : ROUND_MS, err);
         if (status == VD_OK || status == VD_INVALID) {
@@ -89,7 +87,7 @@ static enum vd_status try_until_decided(struct vd_topics_ask *ask, int64_t deadl
             tell(arg, err);
         }
         if ((ask->is_cancelled != NULL && atomic_load(ask->is_cancelled)) ||
-            (deadline_ms != 0 && vd_mono_ns() / 1000000 + pause_ms >= deadline_ms)) {
+            (deadline_ms != 0 && vd_mono_ms() + pause_ms >= deadline_ms)) {
             return VD_FAILED;
         }
         nap(pause_ms, ask->is_cancelled);
@@ -107,7 +105,7 @@ struct telling {
 static void tell_waiting(void *arg, const struct vd_err *err)
 {
     struct telling *telling = arg;
-    const int64_t now_ms = vd_mono_ns() / 1000000;
+    const int64_t now_ms = vd_mono_ms();
     struct note *note;
 
     if (now_ms < telling->next_ms) {
@@ -125,7 +123,7 @@ static void *run_thread(void *arg)
 {
     struct vd_topics_run *run = arg;
     struct telling telling = {.run = run,
-                              .next_ms = vd_mono_ns() / 1000000 + run->kafka->conf->topic_wait_ms};
+                              .next_ms = vd_mono_ms() + run->kafka->conf->topic_wait_ms};
     struct note *note = vd_alloc(sizeof(*note));
     enum vd_status status = vd_topics_open(&run->ask, run->kafka, &note->err);
 
@@ -224,7 +222,7 @@ static enum vd_status ask_blocking(struct vd_topics_ask *ask, struct vd_kafka *k
     enum vd_status status = vd_topics_open(ask, kafka, err);
 
     if (status == VD_OK) {
-        status = try_until_decided(ask, vd_mono_ns() / 1000000 + timeout_ms, NULL, NULL, err);
+        status = try_until_decided(ask, vd_mono_ms() + timeout_ms, NULL, NULL, err);
     }
     for (size_t i = 0; i < ask->count; i++) {
         topics[i]->partitions_found = ask->topics[i].partitions_found;

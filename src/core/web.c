@@ -9,12 +9,11 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "alloc.h"
 #include "hash.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_local.h"
 
 #define CALLS_MAX 1024 /* that wait for the loop; beyond: 503 */
@@ -506,7 +505,6 @@ struct nudge {
 static void *run_nudge(void *arg)
 {
     struct nudge *nudge = arg;
-    struct timespec pause = {.tv_nsec = NUDGE_MS * 1000000};
 
     while (!atomic_load(&nudge->is_over)) {
         int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -515,7 +513,7 @@ static void *run_nudge(void *arg)
             (void)connect(fd, (struct sockaddr *)&nudge->to, sizeof(nudge->to)); /* no matter */
             (void)close(fd);
         }
-        (void)nanosleep(&pause, NULL);
+        vd_pause_ms(NUDGE_MS);
     }
     return NULL;
 }
