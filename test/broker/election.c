@@ -2,6 +2,7 @@
 #include "election.h"
 
 #include "../unit/test.h"
+#include "../wait.h"
 
 #include <arpa/inet.h>
 #include <curl/curl.h>
@@ -33,21 +34,6 @@ bool election_is_possible(void)
         }
     }
     return true;
-}
-
-static void pause_ms(int ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-
-    (void)nanosleep(&pause, NULL);
-}
-
-static int64_t now_s(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return now.tv_sec;
 }
 
 static char *join(const char *a, const char *b, const char *c)
@@ -312,11 +298,11 @@ static void give_up(struct election *election, const char *reason)
 int election_wait_exit(struct election *election, int n, int seconds)
 {
     struct node *node = &election->nodes[n];
-    int64_t deadline_s = now_s() + seconds;
+    int64_t deadline_ms = now_ms() + seconds * INT64_C(1000);
     int status;
 
     while (waitpid(node->pid, &status, WNOHANG) == 0) {
-        if (now_s() > deadline_s) {
+        if (now_ms() > deadline_ms) {
             give_up(election, "the node did not end in time");
         }
         pause_ms(POLL_MS);
@@ -368,6 +354,18 @@ char *election_text(struct election *election, const char *sql)
     }
     PQclear(result);
     return answer;
+}
+
+void election_execute(struct election *election, const char *sql)
+{
+    PGresult *result;
+
+    connect_sql(election);
+    result = PQexec(election->sql, sql);
+    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
+        fail_msg("%s: %s", sql, PQerrorMessage(election->sql));
+    }
+    PQclear(result);
 }
 
 struct body {
@@ -428,7 +426,7 @@ char *election_log(const struct election *election, int n)
 
 void election_wait_log(struct election *election, int n, const char *words, int seconds)
 {
-    int64_t deadline_s = now_s() + seconds;
+    int64_t deadline_ms = now_ms() + seconds * INT64_C(1000);
     bool is_there = false;
 
     while (!is_there) {
@@ -436,7 +434,7 @@ void election_wait_log(struct election *election, int n, const char *words, int 
 
         is_there = strstr(text, words) != NULL;
         free(text);
-        if (!is_there && now_s() > deadline_s) {
+        if (!is_there && now_ms() > deadline_ms) {
             print_message("not in the log: %s\n", words);
             give_up(election, "the node did not say what was expected");
         }
@@ -513,7 +511,7 @@ static const struct {
 
 void election_wait_counted(struct election *election, int64_t votes, int seconds)
 {
-    int64_t deadline_s = now_s() + seconds;
+    int64_t deadline_ms = now_ms() + seconds * INT64_C(1000);
     char text[128];
 
     for (size_t i = 0; i < TOTALS;) {
@@ -524,7 +522,7 @@ void election_wait_counted(struct election *election, int64_t votes, int seconds
         }
         if (sum == votes) {
             i++;
-        } else if (now_s() > deadline_s) {
+        } else if (now_ms() > deadline_ms) {
             (void)snprintf(text, sizeof(text), "%s: %lld of %lld votes", totals[i].topic,
                            (long long)sum, (long long)votes);
             give_up(election, text);

@@ -60,6 +60,9 @@ int64_t election_count(struct election *election, const char *sql);
 /* The same as text; NULL without a row. Owns: the caller frees it. */
 char *election_text(struct election *election, const char *sql);
 
+/* Run a statement that has no rows to give. */
+void election_execute(struct election *election, const char *sql);
+
 /* GET of a node. Returns: the status, 0 if it does not answer. Owns: *body is the caller's. */
 int election_get(struct election *election, int n, const char *path, char **body);
 

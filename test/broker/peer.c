@@ -1,5 +1,6 @@
 /* Another program at the broker: plain producer, reading a whole topic. */
 #include "peer.h"
+#include "../wait.h"
 
 #include <assert.h>
 #include <librdkafka/rdkafka.h>
@@ -292,12 +293,11 @@ void peer_uncommit(const char *group, const char *topic, int32_t partition)
 {
     rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, true, group);
     rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
-    const struct timespec pause = {.tv_nsec = 200000000L};
     time_t deadline = time(NULL) + 60;
 
     while (!uncommit(rk, group, list)) {
         assert(time(NULL) < deadline);
-        (void)nanosleep(&pause, NULL);
+        pause_ms(200);
     }
     rd_kafka_topic_partition_list_destroy(list);
     rd_kafka_destroy(rk);
@@ -327,7 +327,6 @@ static rd_kafka_resp_err_t wait_admin(rd_kafka_queue_t *queue)
 
 void peer_recreate(const char *topic, int partitions)
 {
-    const struct timespec pause = {.tv_nsec = 100000000L};
     rd_kafka_t *rk = client(RD_KAFKA_PRODUCER, false);
     rd_kafka_queue_t *queue = rd_kafka_queue_new(rk);
     rd_kafka_DeleteTopic_t *old = rd_kafka_DeleteTopic_new(topic);
@@ -338,7 +337,7 @@ void peer_recreate(const char *topic, int partitions)
     code = wait_admin(queue);
     assert(code == RD_KAFKA_RESP_ERR_NO_ERROR);
     do { /* its deletion takes a moment */
-        (void)nanosleep(&pause, NULL);
+        pause_ms(100);
         rd_kafka_CreateTopics(rk, &new, 1, NULL, queue);
         code = wait_admin(queue);
     } while (code == RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS);

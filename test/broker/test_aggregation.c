@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../wait.h"
 #include "election.h"
 
 #define PARTITIONS 4
@@ -62,7 +63,6 @@ static double metric(struct count *count, const char *name)
 static void wait_metric(struct count *count, const char *name, double wanted)
 {
     for (int i = 0; metric(count, name) != wanted; i++) {
-        const struct timespec pause = {.tv_nsec = 50000000L};
 
         if (i == 1200) {
             char *log = election_log(&count->election, 0);
@@ -70,7 +70,7 @@ static void wait_metric(struct count *count, const char *name, double wanted)
             (void)fputs(log, stderr);
             fail_msg("%s is %f, not %f", name, metric(count, name), wanted);
         }
-        (void)nanosleep(&pause, NULL);
+        pause_ms(50);
     }
 }
 
@@ -274,7 +274,7 @@ TEST(a_partition_without_votes_leaves_the_watermark_and_says_so_once)
         peer_log_free(&before);
         before = peer_read(count.partials, true);
     }
-    (void)nanosleep(&(struct timespec){.tv_sec = 1}, NULL);
+    pause_ms(1000);
     after = peer_read(count.partials, true);
     assert_int_equal(before.count, after.count);
     assert_true(metric(&count, "watermark_seconds") == NOON_S + 1000 - LATENESS_S);

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../wait.h"
 #include "election.h"
 
 /* Exit codes, as --help has them. */
@@ -57,28 +58,15 @@ static void assert_found(const char *invariant, const char *key)
     assert_said(key);
 }
 
-static void run_sql(const char *sql)
-{
-    PGconn *connection = PQconnectdb(election.database);
-    PGresult *result = PQexec(connection, sql);
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        fail_msg("%s: %s", sql, PQerrorMessage(connection));
-    }
-    PQclear(result);
-    PQfinish(connection);
-}
-
 /* Read a topic until it has so many records. */
 static struct peer_log read_topic(const char *name, size_t count)
 {
-    const struct timespec pause = {.tv_nsec = 100000000};
     const time_t deadline_s = time(NULL) + 60;
     char *topic = election_topic(&election, name);
     struct peer_log log = peer_read(topic, true);
 
     while (log.count < count && time(NULL) < deadline_s) {
-        (void)nanosleep(&pause, NULL);
+        pause_ms(100);
         peer_log_free(&log);
         log = peer_read(topic, true);
     }
@@ -245,15 +233,15 @@ TEST(damage_in_the_database_is_found)
 
     for (size_t i = 0; i < sizeof(tables) / sizeof(tables[0]); i++) {
         (void)snprintf(sql, sizeof(sql), "CREATE TABLE %s_0 AS TABLE %s", tables[i], tables[i]);
-        run_sql(sql);
+        election_execute(&election, sql);
     }
     for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-        run_sql(damages[i].harm);
+        election_execute(&election, damages[i].harm);
         assert_found(damages[i].invariant, damages[i].key);
-        run_sql("TRUNCATE votes, voters, vote_progress, candidates");
+        election_execute(&election, "TRUNCATE votes, voters, vote_progress, candidates");
         for (size_t t = 0; t < sizeof(tables) / sizeof(tables[0]); t++) {
             (void)snprintf(sql, sizeof(sql), "INSERT INTO %s TABLE %s_0", tables[t], tables[t]);
-            run_sql(sql);
+            election_execute(&election, sql);
         }
     }
     assert_code(audit(&election, ""), HOLDS);

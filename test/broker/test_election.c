@@ -5,8 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "../wait.h"
 #include "election.h"
 
 #define KILLED (128 + SIGKILL)
@@ -20,9 +20,8 @@ static void set_voters(char *text, size_t bytes, int64_t voters)
 static void wait_votes(struct election *election, int64_t votes)
 {
     while (election_count(election, "SELECT count(*) FROM votes") < votes) {
-        const struct timespec pause = {.tv_nsec = 20000000L};
 
-        (void)nanosleep(&pause, NULL);
+        pause_ms(20);
     }
 }
 

@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../wait.h"
 #include "election.h"
 #include "users_server.h"
 
@@ -17,23 +17,19 @@
 
 static void wait_rows(struct election *election, const char *sql, int64_t rows)
 {
-    const struct timespec pause = {.tv_nsec = 20000000L};
-
     while (election_count(election, sql) < rows) {
-        (void)nanosleep(&pause, NULL);
+        pause_ms(20);
     }
 }
 
 /* The other totals follow those per candidate within an interval or two. */
 static void wait_settled(struct election *election, int64_t votes)
 {
-    const struct timespec pause = {.tv_nsec = 100000000L};
-
     election_wait_counted(election, votes, 120);
     while (election_sum(election, "aggregated_votes_by_state_and_candidate", "total_votes") !=
                votes ||
            election_sum(election, "aggregated_turnout_by_age", "total_votes") != votes) {
-        (void)nanosleep(&pause, NULL);
+        pause_ms(100);
     }
 }
 

@@ -10,12 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../wait.h"
 #include "command.h"
 #include "election.h"
 
 #define VOTERS 200
 #define WAIT_S 60
-#define POLL_US 50000
+#define POLL_MS 50
 #define KILLED_VOTES 3000
 #define KILLS 12 /* of one round */
 #define ROUNDS_MAX 4
@@ -109,7 +110,7 @@ static void wait_open(const char *topology, const char *topic, const char *reaso
         if (time(NULL) > deadline) {
             fail_msg("%s: %zu open letters with \"%s\", expected %zu", topic, found, reason, count);
         }
-        (void)usleep(POLL_US);
+        pause_ms(POLL_MS);
     }
 }
 
@@ -144,23 +145,13 @@ static void wait_for(const char *what, int64_t (*count)(void), int64_t wanted)
         if (time(NULL) > deadline) {
             fail_msg("%s: %lld, expected %lld", what, (long long)found, (long long)wanted);
         }
-        (void)usleep(POLL_US);
+        pause_ms(POLL_MS);
     }
 }
 
 static void wait_counted(int64_t wanted)
 {
     wait_for("votes in the totals", sum_votes, wanted);
-}
-
-static void run_sql(const char *sql)
-{
-    PGresult *result;
-
-    (void)election_count(&election, "SELECT 1"); /* connects */
-    result = PQexec(election.sql, sql);
-    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
-    PQclear(result);
 }
 
 /* Recount everything from raw data, once all is at rest, with these words on the command line. */
@@ -283,14 +274,15 @@ TEST(what_is_still_bad_comes_back_as_another_letter)
 
 TEST(a_voter_whom_a_constraint_kept_out_is_counted_once_when_it_is_gone)
 {
-    run_sql("ALTER TABLE votes ADD CONSTRAINT not_yet CHECK (voter_id NOT LIKE 'late-%')");
+    election_execute(&election,
+                     "ALTER TABLE votes ADD CONSTRAINT not_yet CHECK (voter_id NOT LIKE 'late-%')");
     send_voter("late-1", 2);
     send_voter("late-2", 3);
     wait_open(election.topology, "voters_dead", "not_yet", 2);
     EXPECT(0, "header    traceparent: 00-4bf9-01\n", "show", "--key", "late-2");
     EXPECT(0, "replayed 1 letter\n", "replay", "--key", "late-1"); /* too early */
     wait_open(election.topology, "voters_dead", "not_yet", 2);
-    run_sql("ALTER TABLE votes DROP CONSTRAINT not_yet");
+    election_execute(&election, "ALTER TABLE votes DROP CONSTRAINT not_yet");
     EXPECT(0, "replayed 2 letters\n", "replay", "--reason", "not_yet");
     votes += 2;
     election_wait_counted(&election, votes, WAIT_S);

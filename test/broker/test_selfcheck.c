@@ -11,6 +11,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "../wait.h"
 #include "election.h"
 #include "server_files.h"
 
@@ -55,13 +56,6 @@ static void start_node(int voters, const char *more)
                    "--set", option, more != NULL ? "--set" : NULL, more, NULL);
 }
 
-static void pause_a_bit(void)
-{
-    const struct timespec pause = {.tv_nsec = 50000000L};
-
-    (void)nanosleep(&pause, NULL);
-}
-
 static int64_t count_rows(void)
 {
     return election_count(&scene->election, "SELECT count(*) FROM votes");
@@ -82,7 +76,7 @@ static void wait_rows(int64_t rows)
 
     while (count_rows() < rows) {
         assert_true(time(NULL) < deadline);
-        pause_a_bit();
+        pause_ms(50);
     }
 }
 
@@ -99,7 +93,7 @@ static void wait_votes(int64_t votes)
             fail_msg("%lld of %lld votes are in the topic", (long long)count_votes(),
                      (long long)votes);
         }
-        pause_a_bit();
+        pause_ms(50);
     }
 }
 
@@ -236,7 +230,7 @@ TEST(offsets_moved_by_hand_neither_lose_nor_double_a_vote)
     election_start(&scene->election, 0, "--disable", "aggregation", "--disable", "dashboard",
                    "--disable", "voting", "--set", "stage:generator.voters=1400", NULL);
     while (election_count(&scene->election, "SELECT count(*) FROM voters") < 1400) {
-        pause_a_bit();
+        pause_ms(50);
     }
     stop_node();
     move_offsets();

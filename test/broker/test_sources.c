@@ -9,9 +9,9 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
+#include "../wait.h"
 #include "election.h"
 
 #define KILLED (128 + SIGKILL)
@@ -270,9 +270,8 @@ static void check_left_out(const struct import *import)
 static void wait_voters(struct election *election, int64_t voters)
 {
     while (election_count(election, "SELECT count(*) FROM voters") < voters) {
-        const struct timespec pause = {.tv_nsec = 10000000L};
 
-        (void)nanosleep(&pause, NULL);
+        pause_ms(10);
     }
 }
 

@@ -99,16 +99,6 @@ static const char candidates_sql[] =
     "brief bio', 'Key promises', 'https://example.org/2.jpg'), ('c3', 'C Three', 'Tech Republic "
     "Party', 'A brief bio', 'Key promises', 'https://example.org/3.jpg')";
 
-static void run(struct election *election, const char *sql)
-{
-    PGresult *result;
-
-    (void)election_count(election, "SELECT 1"); /* connects */
-    result = PQexec(election->sql, sql);
-    assert_int_equal(PQresultStatus(result), PGRES_COMMAND_OK);
-    PQclear(result);
-}
-
 /* ---- main.py ------------------------------------------------------------------------------- */
 
 static cJSON *make_voter(int number)
@@ -164,7 +154,7 @@ static void insert_voter(struct election *election, int number)
         "'12 High Street', 'Málaga', 'Västra Götaland', 'United Kingdom', 'E1 6AN', "
         "'zoe@example.org', '015396 12345', '07123 456789', 'p', 9)",
         (unsigned)number);
-    run(election, sql);
+    election_execute(election, sql);
 }
 
 static char *external(const struct election *election, const char *topic)
@@ -198,8 +188,8 @@ TEST(voters_of_the_reference_vote_and_are_counted)
     election_open(&election, "main-py");
     voters = external(&election, "voters_topic");
     candidates = external(&election, "candidates_topic");
-    run(&election, tables_sql);
-    run(&election, candidates_sql);
+    election_execute(&election, tables_sql);
+    election_execute(&election, candidates_sql);
     election_start(&election, 0, "--disable", "generator", "--set", voters, "--set", candidates,
                    NULL);
     election_wait_log(&election, 0, "running:", 30);
@@ -210,13 +200,14 @@ TEST(voters_of_the_reference_vote_and_are_counted)
     peer_flush();
     election_wait_counted(&election, VOTERS, 60);
     /* voting.py beside us: its row comes before the voter's record. */
-    run(&election, "INSERT INTO votes (voter_id, candidate_id, voting_time) VALUES "
-                   "('000000c8-1111-4222-8333-444444444444', 'c2', '2026-11-03 10:00:00')");
+    election_execute(&election,
+                     "INSERT INTO votes (voter_id, candidate_id, voting_time) VALUES "
+                     "('000000c8-1111-4222-8333-444444444444', 'c2', '2026-11-03 10:00:00')");
     send_voter(&election, VOTERS);
     peer_flush();
     while (count_reasons(&election, "rejected_votes", "voted before") != 1) {
     }
-    run(&election, "DELETE FROM votes WHERE voter_id LIKE '000000c8-%'");
+    election_execute(&election, "DELETE FROM votes WHERE voter_id LIKE '000000c8-%'");
     election_check(&election, VOTERS);
     assert_int_equal(election_count(&election,
                                     "SELECT count(*) FROM votes JOIN voters USING (voter_id) JOIN "

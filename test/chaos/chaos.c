@@ -86,12 +86,12 @@ static void heal(int link)
 static void look_after(void)
 {
     for (int n = 0; n < NODES; n++) {
-        if (resume_ms[n] <= trial_now_ms()) {
+        if (resume_ms[n] <= now_ms()) {
             resume(n);
         }
     }
     for (int link = 0; link < LINKS; link++) {
-        if (heal_ms[link] <= trial_now_ms()) {
+        if (heal_ms[link] <= now_ms()) {
             heal(link);
         }
     }
@@ -100,14 +100,14 @@ static void look_after(void)
 
 static void wait_ms(int64_t ms)
 {
-    const int64_t end_ms = trial_now_ms() + ms;
+    const int64_t end_ms = now_ms() + ms;
 
     do {
-        int64_t left = end_ms - trial_now_ms();
+        int64_t left = end_ms - now_ms();
 
         look_after();
-        trial_pause((int)(left < 0 ? 0 : left > 50 ? 50 : left));
-    } while (trial_now_ms() < end_ms);
+        pause_ms((int)(left < 0 ? 0 : left > 50 ? 50 : left));
+    } while (now_ms() < end_ms);
 }
 
 /* Hold the node while it has a transaction open, so that the kill hits it there. */
@@ -233,7 +233,7 @@ static void break_link(const struct event *event)
 
     servers_link("%s %s %s", verb, links[link], how);
     if (event->failure != FAILURE_RESET) {
-        heal_ms[link] = trial_now_ms() + event->ms;
+        heal_ms[link] = now_ms() + event->ms;
     }
     trial_say(&trial, "link %s: %s %s for %d ms", links[link], verb, how, event->ms);
 }
@@ -264,7 +264,7 @@ static void stop_node(int n, int ms)
     bool is_open = open_probe_wait(probe, OPEN_WAIT_MS);
 
     (void)kill(trial.election.nodes[n].pid, SIGSTOP);
-    resume_ms[n] = trial_now_ms() + ms;
+    resume_ms[n] = now_ms() + ms;
     trial_say(&trial, "node %d stopped for %d ms%s", n, ms,
               is_open ? ", perhaps in a transaction" : "");
 }

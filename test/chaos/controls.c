@@ -23,32 +23,32 @@
 
 static bool wait_sound(struct trial *trial)
 {
-    int64_t deadline_ms = trial_now_ms() + WAIT_S * 1000;
+    int64_t deadline_ms = now_ms() + WAIT_S * 1000;
 
     while (trial_check(trial, true) != 0) {
-        if (trial_now_ms() > deadline_ms) {
+        if (now_ms() > deadline_ms) {
             trial_say(trial, "NOT SOUND");
             (void)trial_check(trial, false);
             return false;
         }
         trial_look_after(trial);
-        trial_pause(500);
+        pause_ms(500);
     }
     return true;
 }
 
 static bool wait_found(struct trial *trial, const char *words)
 {
-    int64_t deadline_ms = trial_now_ms() + WAIT_S * 1000;
+    int64_t deadline_ms = now_ms() + WAIT_S * 1000;
 
     while (!trial_finds(trial, words)) {
-        if (trial_now_ms() > deadline_ms) {
+        if (now_ms() > deadline_ms) {
             trial_say(trial, "NOT FOUND: %s", words);
             (void)trial_check(trial, false);
             return false;
         }
         trial_look_after(trial);
-        trial_pause(500);
+        pause_ms(500);
     }
     return true;
 }
@@ -98,7 +98,7 @@ static bool crash_after_rejects(struct trial *trial, bool is_removed)
     (void)election_stop(&trial->election, NODE, SIGKILL);
     trial_start(trial, NODE);
     if (!is_removed) {
-        trial_pause(3000); /* time enough to do it again */
+        pause_ms(3000); /* time enough to do it again */
     }
     return is_removed ? wait_found(trial, "DIFFERS 1 rejected and dead, voters' records in them")
                       : wait_sound(trial);

@@ -1,5 +1,6 @@
 /* Comparing ends as readers of both kinds see them. */
 #include "open.h"
+#include "../wait.h"
 
 #include <librdkafka/rdkafka.h>
 #include <stdint.h>
@@ -92,14 +93,6 @@ static int count_open(struct open_probe *probe, bool is_same)
     return open;
 }
 
-static int64_t now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
 bool open_probe_wait(struct open_probe *probe, int timeout_ms)
 {
     int64_t deadline_ms = now_ms() + timeout_ms;
@@ -114,11 +107,9 @@ bool open_probe_wait(struct open_probe *probe, int timeout_ms)
 
 bool open_probe_is_stuck(struct open_probe *probe)
 {
-    const struct timespec pause = {.tv_nsec = STUCK_MS * 1000000L};
-
     if (count_open(probe, false) == 0) {
         return false;
     }
-    (void)nanosleep(&pause, NULL);
+    pause_ms(STUCK_MS);
     return count_open(probe, true) > 0;
 }

@@ -84,14 +84,14 @@ static const char *only = "";
 static int wait_change(struct trial *trial)
 {
     struct node *node = &trial->election.nodes[VICTIM];
-    int64_t deadline_ms = trial_now_ms() + HIT_S * 1000;
+    int64_t deadline_ms = now_ms() + HIT_S * 1000;
     int status;
 
     while (waitpid(node->pid, &status, WUNTRACED | WNOHANG) == 0) {
-        if (trial_now_ms() > deadline_ms) {
+        if (now_ms() > deadline_ms) {
             return -1;
         }
-        trial_pause(5);
+        pause_ms(5);
     }
     if (!WIFSTOPPED(status)) {
         node->pid = 0;
@@ -135,7 +135,7 @@ static bool bring_about(struct trial *trial, const struct point *point)
 static void undo(struct trial *trial, const struct point *point, bool is_killed)
 {
     if (point->twist == TWIST_KILL_BROKER) {
-        trial_pause(200); /* EndTxn arrives, and is decided */
+        pause_ms(200); /* EndTxn arrives, and is decided */
         election_server("kill kafka >/dev/null");
         servers_link("heal inner");
         election_server("start kafka >/dev/null");
@@ -143,7 +143,7 @@ static void undo(struct trial *trial, const struct point *point, bool is_killed)
         if (is_killed) {
             trial_start(trial, VICTIM); /* must wait for the markers */
         }
-        trial_pause(3000);
+        pause_ms(3000);
         servers_link("heal inner");
     } else if (point->twist == TWIST_HOLD_END && is_killed) {
         int64_t votes = trial_votes(trial);
@@ -188,7 +188,7 @@ static bool kill_at(struct trial *trial, const struct point *point)
 static bool stop_at(struct trial *trial, const struct point *point)
 {
     int status = wait_change(trial);
-    int64_t wake_ms = trial_now_ms() + STOP_MS;
+    int64_t wake_ms = now_ms() + STOP_MS;
     int64_t left_ms;
 
     if (status == -1 || !WIFSTOPPED(status)) {
@@ -196,8 +196,8 @@ static bool stop_at(struct trial *trial, const struct point *point)
         return false;
     }
     undo(trial, point, false);
-    left_ms = wake_ms - trial_now_ms();
-    trial_pause(left_ms > 0 ? (int)left_ms : 0);
+    left_ms = wake_ms - now_ms();
+    pause_ms(left_ms > 0 ? (int)left_ms : 0);
     if (point->twist == TWIST_HOLD_END) {
         servers_link("heal kafka"); /* the late EndTxn finds its transaction timed out */
     }
@@ -218,16 +218,16 @@ static bool has_told(struct trial *trial, size_t from)
 static bool live_through(struct trial *trial, const struct point *point, size_t log_from)
 {
     bool is_there = false;
-    int64_t deadline_ms = trial_now_ms() + HIT_S * 1000;
+    int64_t deadline_ms = now_ms() + HIT_S * 1000;
 
     if (point->twist == TWIST_LOSE_ANSWER) {
-        trial_pause(2000);
+        pause_ms(2000);
         servers_link("reset kafka %s.n0.", trial->election.name);
         servers_link("heal kafka");
     }
-    while (!is_there && trial_now_ms() < deadline_ms) {
+    while (!is_there && now_ms() < deadline_ms) {
         is_there = has_told(trial, log_from);
-        trial_pause(50);
+        pause_ms(50);
     }
     if (!is_there) {
         trial_say(trial, "%s: NOT REACHED", point->name);

@@ -1,5 +1,6 @@
 /* The servers of a test: deploy/local in a folder of its own, and proxy.c. */
 #include "servers.h"
+#include "../wait.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -45,13 +46,6 @@ __attribute__((noreturn)) static void give_up(const char *what)
 {
     perror(what);
     exit(1);
-}
-
-static void pause_ms(int ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-
-    (void)nanosleep(&pause, NULL);
 }
 
 static struct sockaddr_in loopback(int port)

@@ -61,18 +61,6 @@ static void assert_sound(void)
     }
 }
 
-static void run_sql(const char *sql)
-{
-    PGconn *connection = PQconnectdb(election.database);
-    PGresult *result = PQexec(connection, sql);
-
-    if (PQresultStatus(result) != PGRES_COMMAND_OK) {
-        fail_msg("%s: %s", sql, PQerrorMessage(connection));
-    }
-    PQclear(result);
-    PQfinish(connection);
-}
-
 /* Wait until a topic has so many records. */
 static void wait_records(const char *name, size_t count)
 {
@@ -138,16 +126,16 @@ TEST(damage_in_the_database_is_found)
          "2 voters in voters_topic, of these in voters: 1000 = 999"},
     };
 
-    run_sql("CREATE TABLE votes_0 AS TABLE votes");
-    run_sql("CREATE TABLE voters_0 AS TABLE voters");
-    run_sql("CREATE TABLE progress_0 AS TABLE vote_progress");
+    election_execute(&election, "CREATE TABLE votes_0 AS TABLE votes");
+    election_execute(&election, "CREATE TABLE voters_0 AS TABLE voters");
+    election_execute(&election, "CREATE TABLE progress_0 AS TABLE vote_progress");
     for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++) {
-        run_sql(damages[i].harm);
+        election_execute(&election, damages[i].harm);
         assert_found(damages[i].invariant);
-        run_sql("TRUNCATE votes, voters, vote_progress");
-        run_sql("INSERT INTO votes TABLE votes_0");
-        run_sql("INSERT INTO voters TABLE voters_0");
-        run_sql("INSERT INTO vote_progress TABLE progress_0");
+        election_execute(&election, "TRUNCATE votes, voters, vote_progress");
+        election_execute(&election, "INSERT INTO votes TABLE votes_0");
+        election_execute(&election, "INSERT INTO voters TABLE voters_0");
+        election_execute(&election, "INSERT INTO vote_progress TABLE progress_0");
     }
     assert_sound();
 }

@@ -23,33 +23,17 @@
 #define ENDED_MAX 20
 #define MORE_VOTERS 500 /* behind the last one that a fault can have hit */
 
-int64_t trial_now_ms(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
-}
-
-void trial_pause(int ms)
-{
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = (ms % 1000) * 1000000L};
-
-    (void)nanosleep(&pause, NULL);
-}
-
 void trial_say(const struct trial *trial, const char *format, ...)
 {
     static int64_t begin_ms;
     char text[COMMAND_BYTES];
     va_list args;
 
-    begin_ms = begin_ms == 0 ? trial_now_ms() : begin_ms;
+    begin_ms = begin_ms == 0 ? now_ms() : begin_ms;
     va_start(args, format);
     (void)vsnprintf(text, sizeof(text), format, args);
     va_end(args);
-    (void)printf("%7.1f s  %s: %s\n", (double)(trial_now_ms() - begin_ms) / 1000, trial->name,
-                 text);
+    (void)printf("%7.1f s  %s: %s\n", (double)(now_ms() - begin_ms) / 1000, trial->name, text);
     (void)fflush(stdout);
 }
 
@@ -166,17 +150,17 @@ int64_t trial_votes(struct trial *trial)
 
 bool trial_wait_votes(struct trial *trial, int64_t votes, int seconds)
 {
-    int64_t deadline_ms = trial_now_ms() + seconds * 1000;
+    int64_t deadline_ms = now_ms() + seconds * 1000;
     int64_t now = -1;
 
     while ((now = trial_votes(trial)) < votes) {
-        if (trial_now_ms() > deadline_ms) {
+        if (now_ms() > deadline_ms) {
             trial_say(trial, "ONLY %" PRId64 " OF %" PRId64 " VOTES after %d s", now, votes,
                       seconds);
             return false;
         }
         trial_look_after(trial);
-        trial_pause(LOOK_MS);
+        pause_ms(LOOK_MS);
     }
     return true;
 }
@@ -237,20 +221,20 @@ static void say_ready(struct trial *trial)
 
 static bool wait_counted(struct trial *trial)
 {
-    int64_t deadline_ms = trial_now_ms() + trial->patience_s * 1000;
+    int64_t deadline_ms = now_ms() + trial->patience_s * 1000;
 
     if (!trial_wait_votes(trial, trial->voters, trial->patience_s)) {
         say_ready(trial);
         return false;
     }
     while (trial_check(trial, true) != 0) {
-        if (trial_now_ms() > deadline_ms) {
+        if (now_ms() > deadline_ms) {
             trial_say(trial, "NOT COUNTED IN TIME");
             say_ready(trial);
             return false;
         }
         trial_look_after(trial);
-        trial_pause(1000);
+        pause_ms(1000);
     }
     return true;
 }

@@ -24,8 +24,8 @@ struct trial {
 };
 
 /* Milliseconds that only go forward. */
-int64_t trial_now_ms(void);
-void trial_pause(int ms);
+int64_t now_ms(void);
+void pause_ms(int ms);
 
 /* A line with the time since the first one. */
 void trial_say(const struct trial *trial, const char *format, ...)

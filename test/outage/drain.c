@@ -1,6 +1,5 @@
 /* SIGTERM while servers are away, many times: every node must end within its deadline. README.md
  * explains. */
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -31,8 +30,15 @@ static const char usage[] =
 static struct {
     int runs;
     const char *kind;
-    unsigned seed;
+    int seed;
 } options = {.runs = 100, .seed = 1};
+
+static const struct setting settings[] = {
+    {.name = "runs", .number = &options.runs},
+    {.name = "kind", .text = &options.kind},
+    {.name = "seed", .number = &options.seed},
+    {.name = NULL},
+};
 
 static const char *const kinds[] = {"kill kafka",   "kill postgres",   "kill",
                                     "freeze kafka", "freeze postgres", "freeze"};
@@ -187,42 +193,16 @@ static bool run(const char *kind)
     return tally.bad == 0;
 }
 
-static void read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"runs", required_argument, NULL, 'r'},
-                                          {"kind", required_argument, NULL, 'k'},
-                                          {"seed", required_argument, NULL, 's'},
-                                          {NULL, 0, NULL, 0}};
-    int letter;
-
-    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (letter) {
-        case 'r':
-            options.runs = atoi(optarg);
-            break;
-        case 'k':
-            options.kind = optarg;
-            break;
-        case 's':
-            options.seed = (unsigned)atoi(optarg);
-            break;
-        default:
-            (void)fputs(usage, stderr);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv)
 {
     bool is_good = true;
 
-    read_options(argc, argv);
+    read_settings(argc, argv, settings, usage);
     if (!election_is_possible() || getenv("VOTINGD_TEST_LOCAL") == NULL) {
         (void)fputs("skipped: a broker, a database and VOTINGD_TEST_LOCAL are needed\n", stderr);
         return 77;
     }
-    srand(options.seed);
+    srand((unsigned)options.seed);
     printf("%-16s | %4s | %14s | %-19s | %s\n", "outage", "runs", "exit 0  5  bad",
            "median, 95 %, most", "lost by Kafka");
     for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++) {

@@ -1,25 +1,40 @@
-/* A clock, the servers, sorted times. */
+/* The command line, the servers, sorted times. */
 #include "measure.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
+#include <string.h>
 
 #include "../broker/election.h"
 
-int64_t now_ms(void)
+static const struct setting *find_setting(const struct setting *settings, const char *word)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    if (strncmp(word, "--", 2) != 0) {
+        return NULL;
+    }
+    while (settings->name != NULL && strcmp(settings->name, word + 2) != 0) {
+        settings++;
+    }
+    return settings->name != NULL ? settings : NULL;
 }
 
-void pause_ms(int64_t ms)
+void read_settings(int argc, char **argv, const struct setting *settings, const char *usage)
 {
-    const struct timespec pause = {.tv_sec = ms / 1000, .tv_nsec = ms % 1000 * 1000000};
+    for (int i = 1; i < argc; i++) {
+        const struct setting *setting = find_setting(settings, argv[i]);
 
-    (void)nanosleep(&pause, NULL); /* woken early: whoever waits looks once more */
+        if (setting == NULL || (setting->flag == NULL && ++i == argc)) {
+            (void)fputs(usage, stderr);
+            exit(2);
+        }
+        if (setting->flag != NULL) {
+            *setting->flag = true;
+        } else if (setting->number != NULL) {
+            *setting->number = atoi(argv[i]);
+        } else {
+            *setting->text = argv[i];
+        }
+    }
 }
 
 void serve(const char *verb, const char *servers)

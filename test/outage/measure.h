@@ -1,9 +1,11 @@
-/* What the programs of this folder share: a clock, the servers, and series of measured times. */
+/* What the programs of this folder share: options, the servers, and series of measured times. */
 #ifndef VD_TEST_OUTAGE_MEASURE_H
 #define VD_TEST_OUTAGE_MEASURE_H
 
+#include <stdbool.h>
 #include <stddef.h>
-#include <stdint.h>
+
+#include "../wait.h"
 
 #define SERIES_MAX 1024
 
@@ -13,8 +15,16 @@ struct series {
     size_t count;
 };
 
-int64_t now_ms(void);
-void pause_ms(int64_t ms);
+/* An option of the command line, "--name VALUE"; one of the three is set, and gets the value. */
+struct setting {
+    const char *name; /* NULL ends the list */
+    int *number;
+    const char **text; /* borrowed from the command line */
+    bool *flag;        /* takes no value */
+};
+
+/* Take all there are, or print 'usage' and exit with 2. */
+void read_settings(int argc, char **argv, const struct setting *settings, const char *usage);
 
 /* Run $VOTINGD_TEST_LOCAL with a verb, "kill", and servers, "kafka"; "": both. */
 void serve(const char *verb, const char *servers);

@@ -2,7 +2,6 @@
  * CPU, log and knocking at the door that costs, and how soon it goes on. README.md explains. */
 #include <assert.h>
 #include <dirent.h>
-#include <getopt.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -42,6 +41,16 @@ static struct {
     const char *kind;
     bool is_frozen, has_log;
 } options = {.seconds = 600, .voters = 300000, .back = 5};
+
+static const struct setting settings[] = {
+    {.name = "seconds", .number = &options.seconds},
+    {.name = "voters", .number = &options.voters},
+    {.name = "kind", .text = &options.kind},
+    {.name = "back", .number = &options.back},
+    {.name = "freeze", .flag = &options.is_frozen},
+    {.name = "log", .flag = &options.has_log},
+    {.name = NULL},
+};
 
 /* An outage: which servers, and what was seen. */
 struct outage {
@@ -296,44 +305,6 @@ static bool run(struct outage *outage)
     return is_good;
 }
 
-static void read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"seconds", required_argument, NULL, 's'},
-                                          {"voters", required_argument, NULL, 'v'},
-                                          {"kind", required_argument, NULL, 'k'},
-                                          {"back", required_argument, NULL, 'b'},
-                                          {"freeze", no_argument, NULL, 'f'},
-                                          {"log", no_argument, NULL, 'l'},
-                                          {NULL, 0, NULL, 0}};
-    int letter;
-
-    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (letter) {
-        case 's':
-            options.seconds = atoi(optarg);
-            break;
-        case 'v':
-            options.voters = atoi(optarg);
-            break;
-        case 'k':
-            options.kind = optarg;
-            break;
-        case 'b':
-            options.back = atoi(optarg);
-            break;
-        case 'f':
-            options.is_frozen = true;
-            break;
-        case 'l':
-            options.has_log = true;
-            break;
-        default:
-            (void)fputs(usage, stderr);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv)
 {
     static struct outage outages[] = {
@@ -343,7 +314,7 @@ int main(int argc, char **argv)
     };
     bool is_good = true;
 
-    read_options(argc, argv);
+    read_settings(argc, argv, settings, usage);
     if (!election_is_possible() || getenv("VOTINGD_TEST_LOCAL") == NULL) {
         (void)fputs("skipped: a broker, a database and VOTINGD_TEST_LOCAL are needed\n", stderr);
         return 77;

@@ -1,7 +1,6 @@
 /* kill -9 under load: how soon totals are published again, and how soon nothing is behind. Of a
  * node that is started again at once, and of one whose partitions a second node takes. README.md
  * explains. */
-#include <getopt.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -34,8 +33,18 @@ static const char usage[] =
 static struct {
     int rounds, rate;
     const char *only, *log, *level;
-    int signal;
-} options = {.rounds = 20, .rate = 1000, .level = "info", .signal = SIGKILL};
+    bool is_graceful;
+} options = {.rounds = 20, .rate = 1000, .level = "info"};
+
+static const struct setting settings[] = {
+    {.name = "rounds", .number = &options.rounds},
+    {.name = "rate", .number = &options.rate},
+    {.name = "case", .text = &options.only},
+    {.name = "graceful", .flag = &options.is_graceful},
+    {.name = "log", .text = &options.log},
+    {.name = "level", .text = &options.level},
+    {.name = NULL},
+};
 
 static struct election election;
 static struct onlooker *onlooker;
@@ -101,7 +110,7 @@ static bool run_round(bool is_restart, struct result *result)
     int64_t first_ms = 0;
     int64_t all_ms = 0;
 
-    (void)election_stop(&election, VICTIM, options.signal);
+    (void)election_stop(&election, VICTIM, options.is_graceful ? SIGTERM : SIGKILL);
     if (is_restart) {
         start_worker(VICTIM);
     }
@@ -193,49 +202,11 @@ static bool run(const char *name, bool is_restart)
     return is_good;
 }
 
-static void read_options(int argc, char **argv)
-{
-    static const struct option names[] = {{"rounds", required_argument, NULL, 'n'},
-                                          {"rate", required_argument, NULL, 'r'},
-                                          {"case", required_argument, NULL, 'c'},
-                                          {"graceful", no_argument, NULL, 'g'},
-                                          {"log", required_argument, NULL, 'l'},
-                                          {"level", required_argument, NULL, 'v'},
-                                          {NULL, 0, NULL, 0}};
-    int letter;
-
-    while ((letter = getopt_long(argc, argv, "", names, NULL)) != -1) {
-        switch (letter) {
-        case 'n':
-            options.rounds = atoi(optarg);
-            break;
-        case 'r':
-            options.rate = atoi(optarg);
-            break;
-        case 'c':
-            options.only = optarg;
-            break;
-        case 'g':
-            options.signal = SIGTERM;
-            break;
-        case 'l':
-            options.log = optarg;
-            break;
-        case 'v':
-            options.level = optarg;
-            break;
-        default:
-            (void)fputs(usage, stderr);
-            exit(2);
-        }
-    }
-}
-
 int main(int argc, char **argv)
 {
     bool is_good = true;
 
-    read_options(argc, argv);
+    read_settings(argc, argv, settings, usage);
     if (!election_is_possible()) {
         (void)fputs("skipped: a broker and a database are needed\n", stderr);
         return 77;
