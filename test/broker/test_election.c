@@ -224,6 +224,107 @@ TEST(a_broker_and_a_database_that_go_away_are_waited_out)
     election_close(&election);
 }
 
+/* What node 0 shows of the pipeline; NULL: it does not answer yet. Owns: the caller deletes it. */
+static cJSON *get_pipeline(struct election *election)
+{
+    char *body;
+    int status = election_get(election, 0, "/api/v1/pipeline", &body);
+    cJSON *pipeline = status == 200 ? cJSON_Parse(body) : NULL;
+
+    free(body);
+    return pipeline;
+}
+
+/* The item of a list whose 'member' is 'value'; NULL if there is none. */
+static const cJSON *find_item(const cJSON *list, const char *member, const char *value)
+{
+    const cJSON *item;
+
+    cJSON_ArrayForEach(item, list)
+    {
+        if (strcmp(cJSON_GetObjectItem(item, member)->valuestring, value) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static void wait_state(struct election *election, const char *node, const char *state)
+{
+    for (bool is_so = false; !is_so;) { /* the test's time-out is the limit */
+        const struct timespec pause = {.tv_nsec = 50000000L};
+        cJSON *pipeline = get_pipeline(election);
+        const cJSON *found = find_item(cJSON_GetObjectItem(pipeline, "nodes"), "node", node);
+
+        is_so =
+            found != NULL && strcmp(cJSON_GetObjectItem(found, "state")->valuestring, state) == 0;
+        cJSON_Delete(pipeline);
+        (void)nanosleep(&pause, NULL);
+    }
+}
+
+/* Whether a pair's total is the node's own metric. */
+static bool is_metric(struct election *election, int n, const cJSON *pair, const char *metric)
+{
+    return cJSON_GetArrayItem(pair, 0)->valuedouble == election_metric(election, n, metric);
+}
+
+/* Whether node 'n' shows there what it says itself, now that nothing moves any more. */
+static bool is_as_measured(struct election *election, int n, const cJSON *nodes)
+{
+    char name[] = "n0";
+    const cJSON *voting;
+    const cJSON *votes;
+
+    name[1] = (char)('0' + n);
+    voting =
+        find_item(cJSON_GetObjectItem(find_item(nodes, "node", name), "stages"), "stage", "voting");
+    votes = find_item(cJSON_GetObjectItem(voting, "outputs"), "port", "votes");
+    return is_metric(election, n, cJSON_GetObjectItem(voting, "in"),
+                     "votingd_records_in_total{stage=\"voting\"}") &&
+           is_metric(election, n, cJSON_GetObjectItem(voting, "batches"),
+                     "votingd_batches_total{stage=\"voting\"}") &&
+           is_metric(election, n, cJSON_GetObjectItem(voting, "dead"),
+                     "votingd_dead_letters_total{stage=\"voting\"}") &&
+           is_metric(election, n, cJSON_GetObjectItem(voting, "retries"),
+                     "votingd_retries_total{stage=\"voting\"}") &&
+           is_metric(election, n, cJSON_GetObjectItem(votes, "records"),
+                     "votingd_records_out_total{stage=\"voting\",output=\"votes\"}");
+}
+
+TEST(every_node_says_how_it_is_until_it_has_stopped_or_is_gone)
+{
+    static const char *const often = "votingd.nodes_ms=500";
+    struct election election;
+    bool are_equal = false;
+
+    election_open(&election, "nodes");
+    election_start(&election, 0, "--set", often, NULL);
+    election_start(&election, 1, "--set", often, "--disable", "generator", "--disable", "dashboard",
+                   NULL);
+    wait_state(&election, "n0", "running");
+    wait_state(&election, "n1", "running");
+    election_wait_counted(&election, 1000, 60);
+    while (!are_equal) { /* one interval later, that is */
+        cJSON *pipeline = get_pipeline(&election);
+        const cJSON *nodes = cJSON_GetObjectItem(pipeline, "nodes");
+
+        are_equal = is_as_measured(&election, 0, nodes) && is_as_measured(&election, 1, nodes);
+        assert_int_equal(cJSON_GetObjectItem(pipeline, "invalid")->valueint, 0);
+        cJSON_Delete(pipeline);
+    }
+    assert_int_equal(election_stop(&election, 1, SIGKILL), KILLED);
+    wait_state(&election, "n1", "gone");
+    election_start(&election, 1, "--set", often, "--disable", "generator", "--disable", "dashboard",
+                   NULL);
+    wait_state(&election, "n1", "running");
+    assert_int_equal(election_stop(&election, 1, SIGTERM), 0);
+    wait_state(&election, "n1", "stopped");
+    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
+    election_check(&election, 1000);
+    election_close(&election);
+}
+
 TEST(a_topic_that_differs_is_refused_with_the_cure)
 {
     struct election election;
@@ -250,6 +351,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(second_votes_are_rejected_and_poison_is_set_aside),
         cmocka_unit_test(votes_of_another_program_are_counted_and_its_poison_is_not),
         cmocka_unit_test(a_broker_and_a_database_that_go_away_are_waited_out),
+        cmocka_unit_test(every_node_says_how_it_is_until_it_has_stopped_or_is_gone),
         cmocka_unit_test(a_topic_that_differs_is_refused_with_the_cure),
     };
 
