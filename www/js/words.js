@@ -225,6 +225,7 @@ export const words = {
     flow: 'Stages and topics',
     form: 'Shown as',
     forms: { graph: 'Graph', table: 'Table' },
+    table: 'Stages by node',
     nodes: 'Nodes',
     asking: 'Asking the nodes',
     nobody: 'No node has spoken yet',
