@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Election, missing } from './election.mjs';
+import { testPipeline } from './pipeline_page.mjs';
 
 const CHROMIUM = '/usr/bin/chromium';
 const VOTERS = 1000;
@@ -30,7 +31,7 @@ let browser;
 let page;
 const complaints = [];
 
-async function openPage(options = {}) {
+async function openPage(options = {}, path = '/', prepare = async () => {}) {
   const context = await browser.newContext({
     viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...options,
   });
@@ -46,7 +47,8 @@ async function openPage(options = {}) {
       complaints.push(`third party: ${request.url()}`);
     }
   });
-  await opened.goto(election.url);
+  await prepare(opened);
+  await opened.goto(election.url + path);
   return opened;
 }
 
@@ -249,6 +251,8 @@ test('one click shows what the API says', async () => {
   const version = await election.get('/api/v1/version');
   assert.equal(version.epoch, snapshot.epoch);
 });
+
+testPipeline(test, () => election, (path, prepare) => openPage({}, path, prepare));
 
 test('every five seconds is one repaint in five seconds', async () => {
   const repaint = async () => {

@@ -167,21 +167,20 @@ async function ask() {
   }
 }
 
-// The next question, unless nobody looks.
+// The next question, unless the page is paused by then.
 function askLater() {
   const pace = shown.context.pace();
 
   window.clearTimeout(shown.timer);
-  shown.timer = null;
-  if (!document.hidden && pace !== Infinity) {
-    shown.timer = window.setTimeout(() => {
-      shown.timer = null;
-      ask();
-    }, Math.max(POLL_MS, pace));
-  }
+  shown.timer = pace === Infinity ? null : window.setTimeout(() => {
+    shown.timer = null;
+    if (shown.context.pace() !== Infinity) {
+      askAgain();
+    }
+  }, Math.max(POLL_MS, pace));
 }
 
-// Somebody looks again, or wants to know.
+// Now, unless nobody looks.
 function askAgain() {
   if (!document.hidden && !shown.isAsking && shown.timer === null) {
     ask();
