@@ -44,6 +44,7 @@ static void add(struct vd_web_frame *frame, unsigned opcode, const void *payload
     frame->len += put_header(frame->bytes + frame->len, opcode, len);
     memcpy(frame->bytes + frame->len, payload, len);
     frame->len += len;
+    frame->count++;
 }
 
 struct vd_web_frame *vd_web_frame_text(const char *text, size_t len)
@@ -70,6 +71,24 @@ struct vd_web_frame *vd_web_frame_close(const char *bye, unsigned code, const ch
     }
     add(frame, OPCODE_CLOSE, payload, 2 + reason_len);
     return frame;
+}
+
+struct vd_web_frame *vd_web_frame_chain(struct vd_web_frame *const *deltas, size_t count)
+{
+    struct vd_web_frame *chain;
+    size_t len = 0;
+
+    for (size_t at = 0; at < count; at++) {
+        len += deltas[at]->len;
+    }
+    chain = frame_new(len);
+    for (size_t at = count; at-- > 0;) {
+        memcpy(chain->bytes + chain->len, deltas[at]->bytes, deltas[at]->len);
+        chain->len += deltas[at]->len;
+        chain->count += deltas[at]->count;
+    }
+    chain->base = deltas[count - 1]->base;
+    return chain;
 }
 
 struct vd_web_frame *vd_web_frame_ref(struct vd_web_frame *frame)

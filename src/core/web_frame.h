@@ -9,7 +9,8 @@
 
 struct vd_web_frame {
     atomic_uint refs;
-    uint64_t base; /* of a delta: the picture that it changes */
+    unsigned count; /* of frames in it: a chain has several */
+    uint64_t base;  /* of a delta or a chain: the picture that it changes */
     size_t len;
     unsigned char bytes[];
 };
@@ -20,6 +21,10 @@ struct vd_web_frame *vd_web_frame_text(const char *text, size_t len);
 /* A close frame with 'code' and 'reason' (at most 123 bytes), after the text 'bye' unless that is
  * NULL: one piece, so that nothing comes between them. Owns: the caller. */
 struct vd_web_frame *vd_web_frame_close(const char *bye, unsigned code, const char *reason);
+
+/* 'count' deltas, the newest of which is the first, as one piece that changes the oldest one's base
+ * into the newest picture. Owns: the caller. */
+struct vd_web_frame *vd_web_frame_chain(struct vd_web_frame *const *deltas, size_t count);
 
 /* One more reference; NULL gives NULL. */
 struct vd_web_frame *vd_web_frame_ref(struct vd_web_frame *frame);

@@ -352,16 +352,64 @@ static bool is_rate_due(const struct vd_web_client *client, int64_t now_ms)
            now_ms - client->sent_ms >= client->rate_ms;
 }
 
-/* The delta if it follows on what the client has, otherwise the full picture; a client that would
+void vd_web_socket_add_delta(struct vd_web_socket *socket, struct vd_web_frame *delta)
+{
+    struct vd_web_frame **deltas = socket->deltas;
+    bool is_next = delta != NULL && socket->has_picture && delta->base == socket->seq;
+
+    for (size_t at = 0; at < VD_WEB_CHAIN_MAX; at++) {
+        vd_web_frame_unref(vd_take(socket->chains[at]));
+        if (!is_next || at == VD_WEB_CHAIN_MAX - 1) {
+            vd_web_frame_unref(vd_take(deltas[at]));
+        }
+    }
+    memmove(deltas + 1, deltas, (VD_WEB_CHAIN_MAX - 1) * sizeof(*deltas));
+    deltas[0] = delta;
+}
+
+/* What leads from picture 'seq' to the newest; NULL if that is too far, or more than a client may
+ * have at a time. */
+static struct vd_web_frame *find_deltas(const struct vd_web_registry *registry,
+                                        struct vd_web_socket *socket, uint64_t seq)
+{
+    size_t at = 0;
+    size_t bytes = 0;
+
+    while (at < VD_WEB_CHAIN_MAX && socket->deltas[at] != NULL) {
+        bytes += socket->deltas[at]->len;
+        if (socket->deltas[at]->base == seq) {
+            break;
+        }
+        at++;
+    }
+    if (at == VD_WEB_CHAIN_MAX || socket->deltas[at] == NULL) {
+        return NULL;
+    }
+    if (at == 0) {
+        return socket->deltas[0];
+    }
+    if (bytes > (size_t)registry->conf->credit_bytes / 2) {
+        return NULL;
+    }
+    if (socket->chains[at] == NULL) {
+        socket->chains[at] = vd_web_frame_chain(socket->deltas, at + 1);
+    }
+    return socket->chains[at];
+}
+
+/* The deltas if they follow on what the client has, otherwise the full picture; a client that would
  * need one that is not built is marked, and the next one brings it. */
 static struct vd_web_frame *choose_picture(struct vd_web_registry *registry,
                                            struct vd_web_client *client, int64_t now_ms)
 {
     struct vd_web_socket *socket = client->socket;
+    struct vd_web_frame *deltas = NULL;
 
-    if (!client->needs_full && socket->delta != NULL && client->has_picture &&
-        socket->delta->base == client->seq) {
-        return socket->delta;
+    if (!client->needs_full && client->has_picture) {
+        deltas = find_deltas(registry, socket, client->seq);
+    }
+    if (deltas != NULL) {
+        return deltas;
     }
     if (!client->needs_full && !socket->is_for_all) {
         vd_web_client_want_full(client, true);
@@ -379,6 +427,7 @@ static void book_picture(struct vd_web_registry *registry, struct vd_web_client 
 {
     size_t bytes = frame->len;
     uint64_t seq = client->socket->seq;
+    bool is_full = frame == client->socket->full;
     struct vd_web_unacked *unacked =
         &client->unacked[(client->unacked_first + client->unacked_count) % VD_WEB_CREDIT_FRAMES];
 
@@ -388,10 +437,10 @@ static void book_picture(struct vd_web_registry *registry, struct vd_web_client 
     *unacked = (struct vd_web_unacked){.seq = seq, .bytes = bytes, .sent_ns = now_ns};
     client->unacked_count++;
     client->unacked_bytes += bytes;
-    if (client->has_picture && seq > client->seq + 1) {
+    if (client->has_picture && is_full && seq > client->seq + 1) {
         vd_metric_add(registry->skipped, (int64_t)(seq - client->seq - 1));
     }
-    client->heal = frame == client->socket->full ? client->socket->heals : client->heal;
+    client->heal = is_full ? client->socket->heals : client->heal;
     client->has_picture = true;
     client->seq = seq;
     client->sent_ms = now_ns / 1000000;

@@ -19,6 +19,7 @@
 #include "web_server.h"
 
 #define VD_WEB_CREDIT_FRAMES 64  /* pictures beyond the last ack */
+#define VD_WEB_CHAIN_MAX 16      /* deltas that are kept for clients which missed some */
 #define VD_WEB_WRITE_MAX_MS 1000 /* of one frame; longer: evict */
 #define VD_WEB_BEHIND_MAX 3      /* times in a row without an ack; more: evict */
 #define VD_WEB_BEHIND_MS 3000    /* but an ack this young proves the client is there */
@@ -62,8 +63,11 @@ struct vd_web_socket {
     struct mg_websocket_subprotocols subprotocols;
     struct vd_web_socket_events events;
 
-    struct vd_web_frame *hello, *delta, *full, *beat; /* one reference each; may be NULL */
-    uint64_t seq;                                     /* of the newest picture */
+    struct vd_web_frame *hello, *full, *beat; /* one reference each; may be NULL */
+    /* The newest delta first, each on the one behind it. A chain has the deltas up to its own
+     * index in one piece, made when a client needs it and kept until the next picture. */
+    struct vd_web_frame *deltas[VD_WEB_CHAIN_MAX], *chains[VD_WEB_CHAIN_MAX];
+    uint64_t seq; /* of the newest picture */
     bool has_picture;
     bool is_for_all; /* the newest publication was a full picture alone: for every client */
     uint64_t heals;  /* such publications so far */
@@ -194,6 +198,10 @@ void vd_web_client_resync(struct vd_web_registry *registry, struct vd_web_client
 
 /* Count one message; false if they come too fast. */
 bool vd_web_client_may_talk(struct vd_web_client *client);
+
+/* Take one more delta, with its reference, in front of the others, or instead of them if it is not
+ * on the newest one's picture; NULL forgets all. */
+void vd_web_socket_add_delta(struct vd_web_socket *socket, struct vd_web_frame *delta);
 
 void vd_web_client_want_full(struct vd_web_client *client, bool is_wanted);
 

@@ -66,7 +66,7 @@ void vd_web_sockets_free(struct vd_web *web)
 
         web->sockets = socket->next;
         vd_web_frame_unref(socket->hello);
-        vd_web_frame_unref(socket->delta);
+        vd_web_socket_add_delta(socket, NULL);
         vd_web_frame_unref(socket->full);
         vd_web_frame_unref(socket->beat);
         free((char *)socket->subprotocol);
@@ -150,13 +150,11 @@ void vd_web_socket_publish(struct vd_web_socket *socket, const struct vd_web_pic
     }
     vd_web_lock(registry);
     if (!socket->has_picture || socket->seq != picture->seq) {
-        replace(&socket->delta, delta);
+        vd_web_socket_add_delta(socket, delta);
         replace(&socket->full, full);
     } else {
-        /* The same picture once more: what it lacks this time still holds. */
-        if (delta != NULL) {
-            replace(&socket->delta, delta);
-        }
+        /* The same picture once more: its delta, and what it lacks this time, still hold. */
+        vd_web_frame_unref(delta);
         if (full != NULL) {
             replace(&socket->full, full);
         }

@@ -59,7 +59,7 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
     vd_web_unlock(registry);
     is_whole = vd_web_client_write(client, frame);
     if (is_whole) {
-        vd_metric_add(registry->frames, 1);
+        vd_metric_add(registry->frames, frame->count);
         vd_metric_add(registry->bytes, (int64_t)frame->len);
     }
     vd_web_frame_unref(frame);

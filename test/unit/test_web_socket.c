@@ -199,19 +199,56 @@ TEST(a_client_that_does_not_ack_skips_and_then_gets_the_full_picture)
         rig_publish(&rig, seq, true, false);
         ws_assert_reads(&ws, text);
     }
-    for (uint64_t seq = 65; seq <= 80; seq++) {
+    for (uint64_t seq = 65; seq <= 90; seq++) {
         rig_publish(&rig, seq, true, false); /* beyond its credit of 64 */
     }
     ws_assert_reads_nothing(&ws);
     assert_false(rig_wants_full(&rig)); /* it could not get it now */
     assert_true(ws_say(&ws, "{\"type\":\"ack\",\"seq\":64}"));
     assert_true(rig_full_becomes_wanted(&rig));
-    rig_publish(&rig, 81, true, true);
-    ws_assert_reads(&ws, "full 81");
-    rig_publish(&rig, 82, true, false);
-    ws_assert_reads(&ws, "delta 82");
-    assert_true(rig_metric(&rig, "votingd_websocket_skipped_pictures_total") == 16);
+    rig_publish(&rig, 91, true, true);
+    ws_assert_reads(&ws, "full 91");
+    rig_publish(&rig, 92, true, false);
+    ws_assert_reads(&ws, "delta 92");
+    assert_true(rig_metric(&rig, "votingd_websocket_skipped_pictures_total") == 26);
     assert_true(rig_metric(&rig, "votingd_websocket_age_seconds_count") == 1);
+    ws_close(&ws);
+    rig_close(&rig);
+}
+
+TEST(a_client_that_missed_a_few_deltas_gets_them_all_at_once)
+{
+    struct rig rig;
+    struct ws ws;
+    uint64_t seq = 2;
+    double frames;
+    char ack[64];
+
+    rig_open(&rig, NULL, rig_add_socket);
+    ws_open_at_1(&ws, &rig);
+    for (int round = 0; round < 2; round++) { /* sixteen at once count as one picture unacked */
+        for (uint64_t end = seq + 63; seq < end; seq++) {
+            VD_AUTO(mem) char *text = vd_format("delta %d", (int)seq);
+
+            rig_publish(&rig, seq, true, false);
+            ws_assert_reads(&ws, text);
+        }
+        for (int missed = 0; missed < 16; missed++) {
+            rig_publish(&rig, seq + (uint64_t)missed, true, false);
+        }
+        ws_assert_reads_nothing(&ws);
+        frames = rig_metric(&rig, "votingd_websocket_frames_total");
+        (void)snprintf(ack, sizeof(ack), "{\"type\":\"ack\",\"seq\":%d}", (int)seq - 1);
+        assert_true(ws_say(&ws, ack));
+        for (uint64_t end = seq + 16; seq < end; seq++) {
+            VD_AUTO(mem) char *text = vd_format("delta %d", (int)seq);
+
+            ws_assert_reads(&ws, text);
+        }
+        assert_true(rig_metric_becomes(&rig, "votingd_websocket_frames_total", frames + 16));
+    }
+    assert_false(rig_wants_full(&rig));
+    assert_true(rig_metric(&rig, "votingd_websocket_skipped_pictures_total") == 0);
     ws_close(&ws);
     rig_close(&rig);
 }
@@ -465,6 +502,7 @@ RUN_TESTS(cmocka_unit_test(a_new_client_hears_the_last_heartbeat),
           cmocka_unit_test(a_client_waits_for_the_first_hello),
           cmocka_unit_test(large_frames_have_the_right_length),
           cmocka_unit_test(a_client_that_does_not_ack_skips_and_then_gets_the_full_picture),
+          cmocka_unit_test(a_client_that_missed_a_few_deltas_gets_them_all_at_once),
           cmocka_unit_test(bytes_beyond_the_last_ack_are_limited_but_a_lone_large_picture_passes),
           cmocka_unit_test(resync_brings_the_full_picture_once_in_2_seconds),
           cmocka_unit_test(a_rate_spaces_pictures_out_and_beats_still_come),
