@@ -20,7 +20,7 @@
 #define TEXTS_MAX 1024 /* from clients, likewise; beyond: dropped */
 #define BYE_MS 500     /* to tell the sockets that the server stops */
 #define NUDGE_MS 10
-#define SESSION_TICKS 20  /* of VD_WEB_TICK_MS, between two looks at the clients' sessions */
+#define SESSION_TICKS 100 /* of VD_WEB_TICK_MS, between two looks at the clients' sessions */
 #define GZIP_LEVEL_FILE 9 /* once at the start */
 
 const struct vd_opt vd_web_opts[] = {
@@ -299,15 +299,19 @@ static void end_sessions(struct vd_web *web)
 static void on_tick(void *arg)
 {
     struct vd_web *web = arg;
+    bool has_clients;
 
     vd_web_lock(&web->registry);
     if (++web->ticks % SESSION_TICKS == 0) {
         end_sessions(web);
     }
-    vd_web_registry_tick(&web->registry);
+    if (web->ticks % VD_WEB_CLIENT_TICKS == 0) {
+        vd_web_registry_tick(&web->registry);
+    }
     vd_web_writers_tick(&web->registry);
+    has_clients = web->registry.count > 0;
     vd_web_unlock(&web->registry);
-    vd_timer_start(web->tick, VD_WEB_TICK_MS);
+    vd_timer_start(web->tick, has_clients ? VD_WEB_TICK_MS : VD_WEB_IDLE_MS);
 }
 
 static void init_metrics(struct vd_web *web, struct vd_metrics *metrics)

@@ -26,9 +26,11 @@
 #define VD_WEB_RESYNC_MS 2000    /* between two answers to "resync" */
 #define VD_WEB_MESSAGES_BURST 20 /* from one client */
 #define VD_WEB_MESSAGES_PER_S 10
-#define VD_WEB_TICK_MS 50   /* of the housekeeping on the loop */
-#define VD_WEB_STUCK_MS 100 /* a writer that takes longer is replaced */
-#define VD_WEB_SPARE_WRITERS 64
+#define VD_WEB_TICK_MS 10     /* of the housekeeping on the loop */
+#define VD_WEB_IDLE_MS 50     /* the same without clients */
+#define VD_WEB_CLIENT_TICKS 5 /* between two looks at every client */
+#define VD_WEB_STUCK_MS 20    /* a writer that takes longer is replaced */
+#define VD_WEB_SPARE_WRITERS 256
 #define VD_WEB_THREADS_SPARED 8 /* that sockets leave to requests */
 
 /* Why a client has to go, or may not come. */
@@ -217,7 +219,7 @@ bool vd_web_client_has_more(const struct vd_web_client *client);
 unsigned vd_web_reason_code(enum vd_web_reason reason);
 const char *vd_web_reason_text(enum vd_web_reason reason);
 
-/* Housekeeping every VD_WEB_TICK_MS: rates and resyncs that are due, acks that are not. */
+/* Housekeeping every VD_WEB_CLIENT_TICKS: rates and resyncs that are due, acks that are not. */
 void vd_web_registry_tick(struct vd_web_registry *registry);
 
 /* ---- writers (web_writer.c); these take the lock themselves ---------------------------------- */
@@ -227,7 +229,8 @@ void vd_web_registry_tick(struct vd_web_registry *registry);
 enum vd_status vd_web_writers_start(struct vd_web_registry *registry,
                                     struct vd_err *err) VD_MUST_CHECK;
 
-/* Replace writers that are stuck, as far as spare ones are left. */
+/* Replace writers that are stuck, as far as spare ones are left: by as many as are stuck already,
+ * so that however many peers die at once, the others wait for a few times VD_WEB_STUCK_MS. */
 void vd_web_writers_tick(struct vd_web_registry *registry);
 
 /* Say bye to every client and wait until they know it, at most 'ms'. */

@@ -78,6 +78,19 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
     }
 }
 
+/* With the lock: writers that are not stuck; how many there should be of them. */
+static size_t usable_writers(const struct vd_web_registry *registry)
+{
+    return registry->writers_alive - registry->writers_stuck;
+}
+
+static size_t wanted_writers(const struct vd_web_registry *registry)
+{
+    size_t configured = (size_t)registry->conf->writers;
+
+    return registry->writers_stuck > configured ? registry->writers_stuck : configured;
+}
+
 /* With the lock: wait for a client; NULL when this writer is to leave. */
 static struct vd_web_client *wait_for_client(struct vd_web_writer *writer)
 {
@@ -85,9 +98,7 @@ static struct vd_web_client *wait_for_client(struct vd_web_writer *writer)
     struct vd_web_client *client;
 
     while ((client = TAILQ_FIRST(&registry->ready)) == NULL) {
-        size_t usable = registry->writers_alive - registry->writers_stuck;
-
-        if (registry->is_stopping || usable > (size_t)registry->conf->writers) {
+        if (registry->is_stopping || usable_writers(registry) > wanted_writers(registry)) {
             return NULL;
         }
         pthread_cond_wait(&registry->work, &registry->lock);
@@ -178,8 +189,7 @@ void vd_web_writers_tick(struct vd_web_registry *registry)
             vd_metric_add(registry->spares, 1);
         }
     }
-    while (!TAILQ_EMPTY(&registry->ready) &&
-           registry->writers_alive - registry->writers_stuck < (size_t)registry->conf->writers) {
+    while (!TAILQ_EMPTY(&registry->ready) && usable_writers(registry) < wanted_writers(registry)) {
         if (start_writer(registry) != 0) {
             return; /* none left: who is ready waits until a stuck one comes free */
         }
