@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "loop.h"
 
 #define HEADER_BYTES_MAX 10
 #define OPCODE_TEXT 0x1
@@ -36,6 +37,7 @@ static struct vd_web_frame *frame_new(size_t payload_bytes)
     struct vd_web_frame *frame = vd_alloc(sizeof(*frame) + payload_bytes);
 
     atomic_init(&frame->refs, 1);
+    frame->made_ns = vd_mono_ns();
     return frame;
 }
 
@@ -88,6 +90,7 @@ struct vd_web_frame *vd_web_frame_chain(struct vd_web_frame *const *deltas, size
         chain->count += deltas[at]->count;
     }
     chain->base = deltas[count - 1]->base;
+    chain->made_ns = deltas[0]->made_ns;
     return chain;
 }
 

@@ -10,7 +10,8 @@
 struct vd_web_frame {
     atomic_uint refs;
     unsigned count; /* of frames in it: a chain has several */
-    uint64_t base;  /* of a delta or a chain: the picture that it changes */
+    int64_t made_ns;
+    uint64_t base; /* of a delta or a chain: the picture that it changes */
     size_t len;
     unsigned char bytes[];
 };

@@ -63,7 +63,7 @@ static void init_metrics(struct vd_web_registry *registry, struct vd_metrics *me
     registry->fulls = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_snapshots_total", NULL,
                                     "full pictures that were built for websockets");
     registry->age = vd_metric_get(metrics, VD_HISTOGRAM, "votingd_websocket_age_seconds", NULL,
-                                  "time from sending a picture to its acknowledgement");
+                                  "time from the making of a picture to its acknowledgement");
     registry->spares = vd_metric_get(metrics, VD_COUNTER, "votingd_websocket_stuck_writers_total",
                                      NULL, "writers that a slow client held up");
     for (int reason = VD_WEB_SLOW_WRITE; reason < VD_WEB_REASONS; reason++) {
@@ -260,17 +260,17 @@ static void forget_unacked(struct vd_web_client *client)
 
 bool vd_web_client_ack(struct vd_web_registry *registry, struct vd_web_client *client, uint64_t seq)
 {
-    int64_t sent_ns = 0;
+    int64_t since_ns = 0;
 
     if (!client->has_picture || seq > client->seq) {
         return false;
     }
     while (client->unacked_count > 0 && client->unacked[client->unacked_first].seq <= seq) {
-        sent_ns = client->unacked[client->unacked_first].sent_ns;
+        since_ns = client->unacked[client->unacked_first].since_ns;
         forget_unacked(client);
     }
-    if (sent_ns > 0) {
-        vd_metric_observe(registry->age, (double)(vd_mono_ns() - sent_ns) / 1e9);
+    if (since_ns > 0) {
+        vd_metric_observe(registry->age, (double)(vd_mono_ns() - since_ns) / 1e9);
     }
     client->ack_ms = vd_web_now_ms();
     client->behind = 0;
@@ -434,7 +434,12 @@ static void book_picture(struct vd_web_registry *registry, struct vd_web_client 
     if (client->unacked_count == 0) {
         client->ack_ms = now_ns / 1000000; /* there was nothing to acknowledge until now */
     }
-    *unacked = (struct vd_web_unacked){.seq = seq, .bytes = bytes, .sent_ns = now_ns};
+    /* With nothing newer, a full picture, or one that the client put off, may be old and good. */
+    *unacked = (struct vd_web_unacked){
+        .seq = seq,
+        .bytes = bytes,
+        .since_ns = is_full || client->rate_ms > 0 ? now_ns : frame->made_ns,
+    };
     client->unacked_count++;
     client->unacked_bytes += bytes;
     if (client->has_picture && is_full && seq > client->seq + 1) {

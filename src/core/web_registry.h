@@ -82,7 +82,7 @@ struct vd_web_socket {
 struct vd_web_unacked {
     uint64_t seq;
     size_t bytes;
-    int64_t sent_ns;
+    int64_t since_ns; /* when the client could have had it at the earliest */
 };
 
 struct vd_web_client {

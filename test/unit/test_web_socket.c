@@ -221,7 +221,7 @@ TEST(a_client_that_missed_a_few_deltas_gets_them_all_at_once)
     struct rig rig;
     struct ws ws;
     uint64_t seq = 2;
-    double frames;
+    double frames, age;
     char ack[64];
 
     rig_open(&rig, NULL, rig_add_socket);
@@ -249,6 +249,12 @@ TEST(a_client_that_missed_a_few_deltas_gets_them_all_at_once)
     }
     assert_false(rig_wants_full(&rig));
     assert_true(rig_metric(&rig, "votingd_websocket_skipped_pictures_total") == 0);
+    /* What it waited for is in the age of the data. */
+    age = rig_metric(&rig, "votingd_websocket_age_seconds_sum");
+    (void)snprintf(ack, sizeof(ack), "{\"type\":\"ack\",\"seq\":%d}", (int)seq - 1);
+    assert_true(ws_say(&ws, ack));
+    assert_true(rig_metric_becomes(&rig, "votingd_websocket_age_seconds_count", 3));
+    assert_true(rig_metric(&rig, "votingd_websocket_age_seconds_sum") - age > 0.14);
     ws_close(&ws);
     rig_close(&rig);
 }
