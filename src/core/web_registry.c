@@ -34,16 +34,6 @@ static const struct {
     [VD_WEB_CLOSING] = {"closing", 1001, "the server stops"},
 };
 
-unsigned vd_web_reason_code(enum vd_web_reason reason)
-{
-    return reason_words[reason].code;
-}
-
-const char *vd_web_reason_text(enum vd_web_reason reason)
-{
-    return reason_words[reason].text;
-}
-
 int64_t vd_web_now_ms(void)
 {
     return vd_mono_ns() / 1000000;
@@ -452,7 +442,7 @@ static void book_picture(struct vd_web_registry *registry, struct vd_web_client 
     vd_web_client_want_full(client, false);
 }
 
-static struct vd_web_frame *closing_frame(struct vd_web_client *client)
+struct vd_web_frame *vd_web_client_bye(struct vd_web_client *client)
 {
     VD_AUTO(mem) char *bye = NULL;
     bool is_drain = client->evicted == VD_WEB_DRAIN;
@@ -477,7 +467,7 @@ struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
     struct vd_web_frame *frame = NULL;
 
     if (client->evicted != VD_WEB_NO_REASON) {
-        return closing_frame(client);
+        return vd_web_client_bye(client);
     }
     if (client->needs_hello) {
         client->needs_hello = socket->hello == NULL;
@@ -488,7 +478,7 @@ struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
         frame = choose_picture(registry, client, now_ns / 1000000);
     }
     if (client->evicted != VD_WEB_NO_REASON) {
-        return closing_frame(client);
+        return vd_web_client_bye(client);
     }
     if (frame != NULL && has_credit(registry, client, frame->len)) {
         book_picture(registry, client, frame, now_ns);

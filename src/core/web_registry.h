@@ -212,12 +212,11 @@ void vd_web_client_want_full(struct vd_web_client *client, bool is_wanted);
 struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
                                         struct vd_web_client *client);
 
+/* The last frame of an evicted client: bye and close; NULL if it had that. Owns: the caller. */
+struct vd_web_frame *vd_web_client_bye(struct vd_web_client *client);
+
 /* True if vd_web_client_next is worth another call. */
 bool vd_web_client_has_more(const struct vd_web_client *client);
-
-/* Close code and its reason in words. Thread: any, no lock. */
-unsigned vd_web_reason_code(enum vd_web_reason reason);
-const char *vd_web_reason_text(enum vd_web_reason reason);
 
 /* Housekeeping every VD_WEB_CLIENT_TICKS: rates and resyncs that are due, acks that are not. */
 void vd_web_registry_tick(struct vd_web_registry *registry);

@@ -280,13 +280,11 @@ static void on_ready(struct mg_connection *conn, void *arg)
     vd_web_unlock(registry);
 }
 
-/* Leave with a close frame, unless a writer has sent one: 0 makes civetweb end the connection. */
-static int leave(struct vd_web_client *client, bool is_told, unsigned code, const char *text)
+/* Leave with 'frame', which is taken; NULL: the client was told. 0 makes civetweb end the
+ * connection. */
+static int leave(struct vd_web_client *client, struct vd_web_frame *frame)
 {
-    struct vd_web_frame *frame;
-
-    if (!is_told) {
-        frame = vd_web_frame_close(NULL, code, text);
+    if (frame != NULL) {
         (void)vd_web_client_write(client, frame); /* it is closed either way */
         vd_web_frame_unref(frame);
     }
@@ -297,14 +295,13 @@ static int leave(struct vd_web_client *client, bool is_told, unsigned code, cons
 static int leave_with(struct vd_web_client *client, enum vd_web_reason reason)
 {
     struct vd_web_registry *registry = &client->socket->web->registry;
-    bool is_told;
+    struct vd_web_frame *bye;
 
     vd_web_lock(registry);
-    is_told = client->is_close_sent;
-    client->is_close_sent = true; /* the writers leave it to us */
     vd_web_client_evict(registry, client, reason);
+    bye = vd_web_client_bye(client); /* the writers leave it to us */
     vd_web_unlock(registry);
-    return leave(client, is_told, vd_web_reason_code(reason), vd_web_reason_text(reason));
+    return leave(client, bye);
 }
 
 /* The client closes: echo its code, or 1002 where it sent half of one. */
@@ -324,7 +321,7 @@ static int leave_closed(struct vd_web_client *client, const char *payload, size_
     is_told = client->is_close_sent;
     client->is_close_sent = true;
     vd_web_unlock(registry);
-    return leave(client, is_told, code, "");
+    return leave(client, is_told ? NULL : vd_web_frame_close(NULL, code, ""));
 }
 
 /* Pass a text that is not core's on to the endpoint. */

@@ -403,12 +403,17 @@ TEST(a_message_over_1_KiB_closes_with_1009)
     VD_AUTO(mem) char *text = vd_format("{\"type\":\"hi\"%*s}", 2000, "");
     struct rig rig;
     struct ws ws;
+    const char *bye;
 
     rig_open(&rig, NULL, rig_add_socket);
     ws_open_at_1(&ws, &rig);
     assert_true(ws_send(&ws, 0x81, true, text, 1024)); /* is for the endpoint, which lets it be */
     ws_assert_reads_nothing(&ws);
     assert_true(ws_send(&ws, 0x81, true, text, 1025));
+    bye = ws_read(&ws, WS_READ_MS);
+    assert_non_null(bye);
+    assert_non_null(strstr(bye, "\"type\":\"bye\",\"seq\":1,"));
+    assert_non_null(strstr(bye, "\"reason\":\"long_frame\",\"retry_ms\":5000}"));
     ws_assert_closed(&ws, 1009);
     assert_true(rig_metric(&rig, "votingd_websocket_evictions_total{reason=\"long_frame\"}") == 1);
     rig_close(&rig);
