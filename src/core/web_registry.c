@@ -19,6 +19,7 @@ static const struct {
     [VD_WEB_SLOW_WRITE] = {"slow_write", 1013, "too slow"},
     [VD_WEB_NO_ACK] = {"no_ack", 1013, "no ack"},
     [VD_WEB_BEHIND] = {"behind", 1013, "too slow"},
+    [VD_WEB_GONE] = {"gone", 1001, "gone"},
     [VD_WEB_BAD_FRAME] = {"bad_frame", 1003, "unknown message"},
     [VD_WEB_LONG_FRAME] = {"long_frame", 1009, "message too long"},
     [VD_WEB_BROKEN_RULE] = {"broken_rule", 1008, "a rule of the protocol is broken"},

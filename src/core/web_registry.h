@@ -39,6 +39,7 @@ enum vd_web_reason {
     VD_WEB_SLOW_WRITE,
     VD_WEB_NO_ACK,
     VD_WEB_BEHIND,
+    VD_WEB_GONE,        /* hung up while it was written to */
     VD_WEB_BAD_FRAME,   /* 1003 */
     VD_WEB_LONG_FRAME,  /* 1009 */
     VD_WEB_BROKEN_RULE, /* 1008 */
@@ -148,6 +149,7 @@ struct vd_web_registry {
 
     struct vd_web_writer *writers; /* array of conf->writers + VD_WEB_SPARE_WRITERS */
     size_t writers_alive, writers_stuck;
+    uint64_t served, served_before; /* frames written; by the last look at the writers */
     bool is_stopping;
 
     struct vd_metric *sockets, *frames, *bytes, *skipped, *fulls, *age, *spares;
@@ -228,8 +230,9 @@ void vd_web_registry_tick(struct vd_web_registry *registry);
 enum vd_status vd_web_writers_start(struct vd_web_registry *registry,
                                     struct vd_err *err) VD_MUST_CHECK;
 
-/* Replace writers that are stuck, as far as spare ones are left: by as many as are stuck already,
- * so that however many peers die at once, the others wait for a few times VD_WEB_STUCK_MS. */
+/* When clients wait and no writer gets on, replace those that are stuck, as far as spare ones are
+ * left, and start as many as are stuck already: however many peers die at once, the others wait for
+ * a few times VD_WEB_STUCK_MS. */
 void vd_web_writers_tick(struct vd_web_registry *registry);
 
 /* Say bye to every client and wait until they know it, at most 'ms'. */

@@ -49,7 +49,7 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
 {
     struct vd_web_registry *registry = writer->registry;
     struct vd_web_frame *frame = vd_web_client_next(registry, client);
-    bool is_whole;
+    bool is_whole, is_slow;
 
     if (frame == NULL) {
         return;
@@ -64,10 +64,12 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
     }
     vd_web_frame_unref(frame);
     vd_web_lock(registry);
-    if (!is_whole || vd_web_now_ms() - writer->busy_ms > VD_WEB_WRITE_MAX_MS) {
-        vd_web_client_evict(registry, client, VD_WEB_SLOW_WRITE);
+    is_slow = vd_web_now_ms() - writer->busy_ms > VD_WEB_WRITE_MAX_MS;
+    if (!is_whole || is_slow) {
+        vd_web_client_evict(registry, client, is_slow ? VD_WEB_SLOW_WRITE : VD_WEB_GONE);
         client->is_close_sent = !is_whole; /* nothing may follow half a frame */
     }
+    registry->served++;
     writer->busy_ms = 0;
     client->is_busy = false;
     if (client->is_leaving || registry->is_draining) {
@@ -174,7 +176,8 @@ enum vd_status vd_web_writers_start(struct vd_web_registry *registry, struct vd_
     return VD_OK;
 }
 
-void vd_web_writers_tick(struct vd_web_registry *registry)
+/* With the lock. */
+static void mark_stuck(struct vd_web_registry *registry)
 {
     size_t slots = (size_t)registry->conf->writers + VD_WEB_SPARE_WRITERS;
     int64_t now_ms = vd_web_now_ms();
@@ -189,7 +192,20 @@ void vd_web_writers_tick(struct vd_web_registry *registry)
             vd_metric_add(registry->spares, 1);
         }
     }
-    while (!TAILQ_EMPTY(&registry->ready) && usable_writers(registry) < wanted_writers(registry)) {
+}
+
+void vd_web_writers_tick(struct vd_web_registry *registry)
+{
+    /* While some writer gets on, one that does not may just be without a core, and one more thread
+     * would make that worse. */
+    bool is_moving = registry->served != registry->served_before;
+
+    registry->served_before = registry->served;
+    if (is_moving || TAILQ_EMPTY(&registry->ready)) {
+        return;
+    }
+    mark_stuck(registry);
+    while (usable_writers(registry) < wanted_writers(registry)) {
         if (start_writer(registry) != 0) {
             return; /* none left: who is ready waits until a stuck one comes free */
         }
