@@ -72,13 +72,32 @@ void trial_fake_clocks(struct trial *trial)
     }
 }
 
-/* For the next child. */
-static void wear_clock(const struct trial *trial, int n)
+/* For the next child: the clock, behind what is loaded into us. Returns: what that is, for
+ * drop_clock; NULL: nothing. */
+static char *wear_clock(const struct trial *trial, int n)
 {
+    const char *ours = getenv("LD_PRELOAD");
+    char *kept = ours != NULL ? strdup(ours) : NULL;
+    char *both = NULL;
+
     if (trial->clocks[n] != NULL) {
-        setenv("LD_PRELOAD", getenv("VD_CLOCK_LIBRARY"), 1);
+        assert_true(asprintf(&both, "%s %s", kept != NULL ? kept : "", getenv("VD_CLOCK_LIBRARY")) >
+                    0);
+        setenv("LD_PRELOAD", both, 1);
         setenv("VD_CLOCK", trial->clocks[n], 1);
+        free(both);
     }
+    return kept;
+}
+
+static void drop_clock(char *kept)
+{
+    if (kept != NULL) {
+        setenv("LD_PRELOAD", kept, 1);
+    } else {
+        unsetenv("LD_PRELOAD");
+    }
+    free(kept);
 }
 
 /* ---- nodes ----------------------------------------------------------------------------------- */
@@ -86,20 +105,21 @@ static void wear_clock(const struct trial *trial, int n)
 void trial_start(struct trial *trial, int n)
 {
     char voters[64], rate[64];
+    char *kept;
 
     (void)snprintf(voters, sizeof(voters), "stage:generator.voters=%" PRId64, trial->voters);
     (void)snprintf(rate, sizeof(rate), "stage:generator.rate=%d", trial->rate);
     if (trial->failpoints != NULL) {
         setenv("VOTINGD_FAILPOINTS", trial->failpoints, 1);
     }
-    wear_clock(trial, n);
+    kept = wear_clock(trial, n);
     if (n == GENERATOR_NODE) {
         election_start(&trial->election, n, "--set", voters, "--set", rate, NULL);
     } else {
         election_start(&trial->election, n, "--disable", "generator", NULL);
     }
     unsetenv("VOTINGD_FAILPOINTS");
-    unsetenv("LD_PRELOAD");
+    drop_clock(kept);
     trial->failpoints = NULL;
 }
 
