@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include "../broker/election.h"
+#include "../wait.h"
 
 #define GENERATOR_NODE 0 /* the only one that makes voters */
 #define ENDLESS 100000000
@@ -22,10 +23,6 @@ struct trial {
     char *clocks[NODES_MAX]; /* files with their offsets, owned; NULL: real clocks */
     char *node_database;     /* owned */
 };
-
-/* Milliseconds that only go forward. */
-int64_t now_ms(void);
-void pause_ms(int ms);
 
 /* A line with the time since the first one. */
 void trial_say(const struct trial *trial, const char *format, ...)
