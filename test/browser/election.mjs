@@ -122,7 +122,7 @@ export class Election {
         throw new Error(`${what}: not within ${ms} ms\n${this.log.slice(-4000)}`);
       }
       await new Promise((resolve) => {
-        setTimeout(resolve, 50);
+        setTimeout(resolve, 20);
       });
     }
   }

@@ -19,7 +19,9 @@ function makeWorld(answers = {}) {
   };
   world.WebSocket = class {
     constructor(url, protocol) {
-      Object.assign(this, { url, protocol, sent: [] });
+      Object.assign(this, {
+        url, protocol, sent: [], readyState: 1,
+      });
       world.sockets.push(this);
     }
 
@@ -225,4 +227,13 @@ test('a session that has ended asks to sign in again', async () => {
   assert.equal(await feed.refresh(), false);
   assert.equal(world.signIns, 2);
   feed.stop();
+});
+
+test('nothing is sent on a socket that is closing', async () => {
+  const { world, feed } = begin();
+  const socket = open(world);
+  socket.readyState = 2;
+  feed.setInterval(5000);
+  await world.pass(1000);
+  assert.deepEqual(socket.sent.filter((message) => message.type === 'rate'), []);
 });

@@ -1,81 +1,40 @@
 // The whole way: config/election.ini on a real broker and database, its page in Chromium. What the
 // page shows must be what the database holds.
 import assert from 'node:assert/strict';
-import { existsSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
-import { Election, missing } from './election.mjs';
+import { Election } from './election.mjs';
+import {
+  Browser, columnOf, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
+} from './page.mjs';
 import { testPipeline } from './pipeline_page.mjs';
 
-const CHROMIUM = '/usr/bin/chromium';
 const VOTERS = 1000;
-const SHOTS = process.env.VOTINGD_SHOTS ?? '/tmp/votingd-screenshots';
 
-let playwright = null;
-try {
-  playwright = await import('playwright-core');
-} catch {
-  // Not installed: skipped below.
-}
-const lack = missing()
-  ?? (existsSync(CHROMIUM) ? null : `there is no ${CHROMIUM}`)
-  ?? (playwright ? null : 'playwright-core is not installed: npm ci in test/browser');
-if (lack !== null) {
-  console.log(`skipped: ${lack}`);
-  process.exit(77);
-}
+skipWithoutBrowser();
 
 let election;
 let browser;
 let page;
-const complaints = [];
 
-async function openPage(options = {}, path = '/', prepare = async () => {}) {
-  const context = await browser.newContext({
-    viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...options,
-  });
-  const opened = await context.newPage();
-  opened.on('console', (message) => {
-    if (['error', 'warning'].includes(message.type())) {
-      complaints.push(`${message.type()}: ${message.text()}`);
-    }
-  });
-  opened.on('pageerror', (error) => complaints.push(`page: ${error.message}`));
-  opened.on('request', (request) => {
-    if (!request.url().startsWith(election.url) && !request.url().startsWith('data:')) {
-      complaints.push(`third party: ${request.url()}`);
-    }
-  });
-  await prepare(opened);
-  await opened.goto(election.url + path);
-  return opened;
-}
-
-const text = (id) => page.textContent(`#${id}`);
+const text = (id) => textOf(page, id);
+const number = (id) => numberOf(page, id);
+const column = (body, nth) => columnOf(page, body, nth);
+const numbers = (body, nth) => numbersOf(page, body, nth);
 const show = async (view) => {
   await page.click(`#views a[href="#/${view}"]`);
   await page.waitForSelector(`#view-${view}`);
 };
-const number = async (id) => Number((await text(id)).replaceAll(',', ''));
-const column = (body, nth) => page.$$eval(`#${body} tr`,
-  (rows, at) => rows.map((row) => row.children[at].textContent), nth);
-const numbers = async (body, nth) => (await column(body, nth)).map((one) => Number(one.replaceAll(',', '')));
 
 before(async () => {
   election = await Election.begin('page_first', ['--set', `stage:generator.voters=${VOTERS}`]);
   await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
-  browser = await playwright.chromium.launch({
-    executablePath: CHROMIUM,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run',
-      '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
-  page = await openPage();
-  mkdirSync(SHOTS, { recursive: true });
+  browser = await Browser.begin(election);
+  page = await browser.open();
 });
 
 after(async () => {
-  await browser?.close();
+  await browser?.end();
   await election?.wipe();
 });
 
@@ -167,7 +126,7 @@ test('a column sorts both ways, by its head or by the controls, and not at all',
 });
 
 test('the address carries the view', async () => {
-  const other = await openPage();
+  const other = await browser.open();
   await other.goto(`${election.url}/#/places?sort=state&direction=up&size=25&page=2`);
   await other.reload();
   await other.waitForSelector('#places-body tr');
@@ -230,11 +189,11 @@ test('a reader goes from point to point by keys, and on to the table', async () 
   assert.equal(await page.evaluate(() => document.activeElement.id), 'times-table');
   await page.check('#time-ranges [value="5"]', { force: true });
   assert.match(await page.evaluate(() => window.location.hash), /range=5/);
-  await page.screenshot({ path: join(SHOTS, 'time-light-1440.png'), fullPage: true });
-  const narrow = await openPage({ viewport: { width: 320, height: 900 }, colorScheme: 'dark' });
+  await shoot(page, 'time-light-1440');
+  const narrow = await browser.open({ viewport: { width: 320, height: 900 }, colorScheme: 'dark' });
   await narrow.goto(`${election.url}/#/time`);
   await narrow.waitForSelector('#time-rate canvas');
-  await narrow.screenshot({ path: join(SHOTS, 'time-dark-320.png'), fullPage: true });
+  await shoot(narrow, 'time-dark-320');
   assert.ok((await narrow.evaluate(() => document.documentElement.scrollWidth)) <= 320);
   await narrow.context().close();
   await page.click('a[href="#/results"]');
@@ -252,7 +211,7 @@ test('one click shows what the API says', async () => {
   assert.equal(version.epoch, snapshot.epoch);
 });
 
-testPipeline(test, () => election, (path, prepare) => openPage({}, path, prepare));
+testPipeline(test, () => election, (path, prepare) => browser.open({}, path, prepare));
 
 test('every five seconds is one repaint in five seconds', async () => {
   const repaint = async () => {
@@ -273,22 +232,8 @@ test('every five seconds is one repaint in five seconds', async () => {
   assert.equal(await text('interval-text'), 'Live');
 });
 
-test('it fits on every screen, in both themes', async () => {
-  for (const [name, width, colorScheme] of [
-    ['light-1440', 1440, 'light'], ['dark-1440', 1440, 'dark'], ['light-768', 768, 'light'],
-    ['light-320', 320, 'light'], ['dark-320', 320, 'dark'],
-  ]) {
-    const shown = await openPage({ viewport: { width, height: 900 }, colorScheme });
-    await shown.waitForSelector('#candidates-body tr');
-    const wide = await shown.evaluate(() => document.documentElement.scrollWidth);
-    await shown.screenshot({ path: join(SHOTS, `election-${name}.png`), fullPage: true });
-    assert.ok(wide <= width, `${name}: ${wide} px wide`);
-    await shown.context().close();
-  }
-});
-
 test('the browser complained of nothing', () => {
-  assert.deepEqual(complaints, []);
+  assert.deepEqual(browser.complaints, []);
 });
 
 test('without the daemon the numbers stay and are marked as old', async () => {
@@ -296,5 +241,6 @@ test('without the daemon the numbers stay and are marked as old', async () => {
   await election.waitFor('word of it', 5000,
     async () => (await page.getAttribute('#freshness', 'data-state')) === 'disconnected');
   assert.equal(await number('counted'), VOTERS);
-  await page.screenshot({ path: join(SHOTS, 'election-disconnected.png'), fullPage: true });
+  await election.waitFor('a notice', 5000, async () => /^No connection for/.test(await text('notice')));
+  await shoot(page, 'results-disconnected-1440-light');
 });

@@ -41,10 +41,9 @@ export class Cells {
     this.root.classList.toggle('is-list', isList);
     keep(this.root, list, (unit) => unit.row, createCell, (node, unit) => {
       const place = isPlaced ? grid.get(unit.name) : null;
-      const [name, mark, share] = node.children;
+      const [name, mark, share, said] = node.children;
       node.dataset.strength = unit.strength;
       node.dataset.name = unit.name;
-      node.setAttribute('aria-label', describe(unit));
       node.setAttribute('aria-selected', String(unit.name === chosen));
       node.tabIndex = unit.name === stop ? 0 : -1;
       node.title = unit.name;
@@ -54,6 +53,7 @@ export class Cells {
       setText(name, isPlaced ? place.short ?? initials(unit.name) : unit.name);
       setText(mark, markOf(unit));
       setText(share, percent(unit.share));
+      setText(said, describe(unit));
     });
   }
 
@@ -97,5 +97,5 @@ export class Cells {
 function createCell() {
   return make('li', { class: 'cell', role: 'option' },
     make('span', { class: 'cell-name' }), make('span', { class: 'cell-mark' }),
-    make('span', { class: 'cell-share' }));
+    make('span', { class: 'cell-share' }), make('span', { class: 'unseen' }));
 }

@@ -2,6 +2,7 @@
 // Nothing of the browser is used but what the constructor is given, so tests drive it by hand.
 
 const PROTOCOL = 'votingd.v1';
+const OPEN = 1; // of a socket's readyState
 const BACKOFF_MIN_MS = 500;
 const BACKOFF_MAX_MS = 30000;
 const FAILURES_MAX = 3; // then poll
@@ -104,7 +105,7 @@ export class Feed {
   }
 
   #send(message) {
-    if (this.isOpen) {
+    if (this.isOpen && this.socket.readyState === OPEN) { // or it is closing, and does not say so yet
       this.socket.send(JSON.stringify(message));
     }
   }

@@ -26,7 +26,7 @@ const markup = `
   <p class="flow-note" id="flow-note" hidden></p>
   <p class="empty" id="flow-empty"></p>
   <div class="flow-drawing" id="flow-drawing" role="group" aria-labelledby="flow-title"></div>
-  <div class="scroller" id="flow-scroller" tabindex="0" role="region" data-label="pipeline.table">
+  <div class="scroller" id="flow-scroller" tabindex="0" role="group" data-label="pipeline.table">
     <table aria-labelledby="flow-title">
       <thead><tr id="flow-head"></tr></thead>
       <tbody id="flow-body"></tbody>

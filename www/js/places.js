@@ -52,7 +52,7 @@ const MARKUP = `
 <section class="card changes-card" aria-labelledby="places-changes-title">
   <div class="card-head"><h2 id="places-changes-title" data-word="places.changes"></h2>
     <label class="search"><span data-word="table.filter"></span> <input type="search" id="places-changes-filter" maxlength="60" autocomplete="off" spellcheck="false"></label></div>
-  <div class="changes-scroller" id="places-changes-scroller" tabindex="0" role="region" aria-labelledby="places-changes-title">
+  <div class="changes-scroller" id="places-changes-scroller" tabindex="0" role="group" aria-labelledby="places-changes-title">
     <ol class="changes" id="places-changes"></ol>
     <p class="note" id="places-changes-note"></p>
   </div>

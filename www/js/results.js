@@ -87,7 +87,7 @@ const MARKUP = `
 
 <section class="card table-card" aria-labelledby="candidates-title">
   <h2 id="candidates-title" data-word="results.table"></h2>
-  <div class="scroller" tabindex="0" role="region" aria-labelledby="candidates-title">
+  <div class="scroller" tabindex="0" role="group" aria-labelledby="candidates-title">
     <table>
       <thead>
         <tr>
@@ -236,7 +236,7 @@ function drawTable({ list, total }, palette) {
     id.firstChild.title = one.id;
     setCell(votes, count(one.votes));
     setCell(share, percent(total > 0 ? one.share : null));
-    setCell(lead, total > 0 ? `${signed(one.gap)} (${gapPoints(one)})` : '–');
+    setCell(lead, total > 0 ? words.lead(signed(one.gap), gapPoints(one)) : '–');
   });
 }
 

@@ -7,6 +7,7 @@ import {
 
 const RATE_MS = 5000; // votes a second are taken over this long
 const SPEAK_MS = 30000; // the live region speaks at most this often
+const OLD_MS = 2000; // a connection that is made again sooner is not worth a notice
 
 export class Status {
   constructor() {
@@ -43,7 +44,7 @@ export class Status {
   watch(feed, model) {
     const freshness = feed.freshness();
     const silence = feed.silence();
-    const isOld = model.seq > 0 && (freshness === 'stale' || freshness === 'disconnected');
+    const isOld = model.seq > 0 && silence >= OLD_MS && freshness in words.notice;
 
     this.#show(freshness, feed.isPolling && freshness === 'fresh' ? words.polling : words.freshness[freshness]);
     setText(byId('source'), freshness === 'fresh' || silence === null
@@ -51,7 +52,7 @@ export class Status {
       : words.old(age(silence)));
     document.body.classList.toggle('is-old', isOld);
     byId('notice').hidden = !isOld;
-    setText(byId('notice'), isOld ? words.notice[freshness](age(silence ?? 0)) : '');
+    setText(byId('notice'), isOld ? words.notice[freshness](age(silence)) : '');
     this.#sample(model);
     this.#speak(freshness, model.about.status);
   }

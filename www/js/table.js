@@ -20,7 +20,7 @@ const markup = (name) => `
   <label><span data-word="table.by"></span> <select id="${name}-sort"></select></label>
   <button type="button" class="button direction" id="${name}-direction"></button>
 </div>
-<div class="scroller" tabindex="0" role="region" aria-labelledby="${name}-title">
+<div class="scroller" tabindex="0" role="group" aria-labelledby="${name}-title">
   <table aria-labelledby="${name}-title"><thead><tr id="${name}-head"></tr></thead><tbody id="${name}-body"></tbody></table>
   <p class="empty" id="${name}-empty"></p>
 </div>

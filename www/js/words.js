@@ -28,7 +28,7 @@ export function percent(tenths) {
 }
 
 export function points(tenths) {
-  return `${tenth.format(Math.abs(tenths) / 10)}\u00a0pts`;
+  return words.points(tenth.format(Math.abs(tenths) / 10));
 }
 
 // A name inside a sentence: its direction of writing must not turn the rest around.
@@ -78,9 +78,9 @@ export function timeZone() {
 export function age(ms) {
   const s = Math.max(0, Math.round(ms / 1000));
   if (s < 60) {
-    return `${s} s`;
+    return words.seconds(count(s));
   }
-  return s < 3600 ? `${Math.floor(s / 60)} min` : `${Math.floor(s / 3600)} h`;
+  return s < 3600 ? words.minutes(count(Math.floor(s / 60))) : words.hours(count(Math.floor(s / 3600)));
 }
 
 export const words = {
@@ -335,6 +335,10 @@ export const words = {
     silent: 'The source is silent',
   },
   old: (text) => `Numbers are ${text} old`,
+  points: (n) => `${n}\u00a0pts`,
+  seconds: (n) => `${n}\u00a0s`,
+  minutes: (n) => `${n}\u00a0min`,
+  hours: (n) => `${n}\u00a0h`,
   refreshLive: 'Live',
   refreshEvery: (s) => `Every ${s} s`,
   leading: 'Leading candidate',
@@ -343,6 +347,7 @@ export const words = {
   noVotesHelp: 'The count begins with the first vote. This page changes by itself.',
   noCandidates: 'No candidates yet',
   and: ' and ',
+  lead: (votes, pts) => `${votes} (${pts})`,
   leadOver: (name, votes, pts) => `${votes} votes ahead of ${isolate(name)} (${pts})`,
   leadAlone: 'No other candidate has votes',
   tiedAt: (votes, n) => `${n} candidates with ${votes} votes each`,

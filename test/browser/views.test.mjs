@@ -1,0 +1,408 @@
+// The page as a whole, in every view that its navigation has: cut off a hundred times, paused, looked at
+// by axe, walked through with the keyboard, weighed. Votes come in at a pace meanwhile.
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { after, before, test } from 'node:test';
+
+import { Election } from './election.mjs';
+import {
+  Browser, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
+} from './page.mjs';
+
+const VOTERS = 2500;
+const CUTS = 100;
+const SEED = Number(process.env.SEED ?? 20241105);
+const BUDGET_BYTES = 60 * 1024;
+const BUDGET_REQUESTS = 20;
+
+skipWithoutBrowser();
+
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+let election;
+let browser;
+let page;
+let views; // as in their addresses
+
+// A small seeded generator, so that a failure can be repeated.
+function seeded(seed) {
+  let state = seed;
+  return () => {
+    state = (state * 1664525 + 1013904223) % 4294967296;
+    return state / 4294967296;
+  };
+}
+
+const pass = (ms) => new Promise((resolve) => {
+  setTimeout(resolve, ms);
+});
+const counted = async () => (await election.get('/api/v1/snapshot')).rows.totals[0][4];
+
+// The view, once it is painted: it has a heading, and its fonts and styles are there.
+async function show(view) {
+  await page.evaluate((id) => {
+    window.location.hash = `#/${id}`;
+  }, view);
+  await page.waitForSelector(`#view-${view} h2`);
+  await page.evaluate(() => new Promise((resolve) => {
+    requestAnimationFrame(() => requestAnimationFrame(resolve));
+  }));
+}
+
+before(async () => {
+  election = await Election.begin('page_views', ['--set', `stage:generator.voters=${VOTERS}`,
+    '--set', 'stage:generator.rate=100']);
+  await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
+  browser = await Browser.begin(election);
+  page = await browser.open({}, '/', async (opened) => {
+    // Sockets can be cut from here, and the page does not wait long until it tries again.
+    await opened.addInitScript(() => {
+      const Real = window.WebSocket;
+      window.opened = 0;
+      window.WebSocket = class extends Real {
+        constructor(...given) {
+          super(...given);
+          this.frames = 0;
+          this.addEventListener('message', () => {
+            this.frames += 1;
+          });
+          window.opened += 1;
+          window.socket = this;
+        }
+      };
+      Math.random = () => 0.05;
+    });
+  });
+  await page.waitForSelector('#candidates-body tr');
+  views = await page.$$eval('#views a', (links) => links.map((link) => link.hash.slice(2)));
+});
+
+after(async () => {
+  await browser?.end();
+  await election?.wipe();
+});
+
+test('paused, nothing on the page changes, and one repaint makes it current', async () => {
+  const words = () => page.evaluate(() => document.body.innerText);
+  await election.waitFor('the first votes', 60000, async () => (await numberOf(page, 'counted')) > 0);
+  await page.click('#pause');
+  assert.equal(await textOf(page, 'freshness-name'), 'Paused');
+  const still = await words();
+  const before = await counted();
+  await election.waitFor('more votes', 30000, async () => (await counted()) > before + 100);
+  assert.equal(await words(), still);
+  await page.reload();
+  await election.waitFor('the one picture', 10000, async () => (await numberOf(page, 'counted')) > before);
+  const again = await words();
+  await pass(1500);
+  assert.equal(await words(), again, 'the pause is remembered');
+  await page.click('#pause');
+  const after = await counted();
+  await election.waitFor('the newest picture', 10000, async () => (await numberOf(page, 'counted')) >= after);
+  assert.equal(await textOf(page, 'freshness-name'), 'Live');
+});
+
+test('a cell that changed carries a mark, unless less of that is asked for', async () => {
+  const marks = () => page.$$eval('.is-changed', (cells) => cells.map((cell) => getComputedStyle(cell).backgroundColor));
+  await election.waitFor('a mark', 20000, async () => (await marks()).length > 0);
+  assert.ok((await marks()).every((colour) => colour !== 'rgba(0, 0, 0, 0)'));
+  await page.emulateMedia({ reducedMotion: 'reduce' });
+  assert.ok((await marks()).every((colour) => colour === 'rgba(0, 0, 0, 0)'));
+  await page.emulateMedia({ reducedMotion: 'no-preference' });
+});
+
+test(`cut off ${CUTS} times, the figures are those of the database`, async () => {
+  const random = seeded(SEED);
+  // Every other time the picture has come: after three failures in a row the page would poll for a minute.
+  const isOpen = (frames) => election.waitFor('a socket', 90000,
+    () => page.evaluate((least) => window.socket?.readyState === 1 && window.socket.frames >= least, frames));
+  const first = await page.evaluate(() => window.opened);
+  for (let i = 0; i < CUTS; i += 1) {
+    await isOpen(i % 2 === 0 ? 2 : 0);
+    await pass(random() * 120);
+    await page.evaluate(() => window.socket.close());
+  }
+  await isOpen(2);
+  assert.ok(await page.evaluate(() => window.opened) >= first + CUTS, `seed ${SEED}`);
+  await election.waitFor('every vote on the page', 120000,
+    async () => (await numberOf(page, 'counted')) === VOTERS && (await numberOf(page, 'voters')) === VOTERS);
+  const votes = election.query('SELECT count(*) FROM votes GROUP BY candidate_id ORDER BY count(*) DESC');
+  assert.deepEqual(await numbersOf(page, 'candidates-body', 3), votes.map(([n]) => Number(n)), `seed ${SEED}`);
+  assert.equal(election.number('SELECT count(*) FROM votes'), VOTERS);
+});
+
+test('every view fits, is accessible and stands still, in both themes', async () => {
+  const found = [];
+  await page.evaluate(axe);
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    for (const width of [320, 768, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      for (const view of views) {
+        const where = `${view}-${width}-${colorScheme}`;
+        await show(view);
+        await shoot(page, where);
+        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
+        if (wide > width) {
+          found.push(`${where}: ${wide} px wide`);
+        }
+        if (width !== 768) {
+          found.push(...(await judge()).map((one) => `${where}: ${one}`));
+        }
+      }
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+  assert.deepEqual(found, []);
+});
+
+// What axe finds, and what moves.
+function judge() {
+  return page.evaluate(async () => {
+    const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
+    const moving = [...document.querySelectorAll('*')].filter((node) => {
+      const style = getComputedStyle(node);
+      return style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0;
+    });
+    return [
+      ...violations.map(({ id, nodes: [{ html, any }] }) => `${id}: ${html} ${any[0]?.message ?? ''}`),
+      ...moving.map((node) => `moves: ${node.outerHTML.slice(0, 100)}`),
+    ];
+  });
+}
+
+// The next Tab leads to the first control.
+async function startOver() {
+  await page.evaluate(() => {
+    document.body.tabIndex = -1;
+    document.body.focus();
+    document.body.removeAttribute('tabindex');
+  });
+}
+
+test('the Tab key reaches every control of every view, in order, and each shows it', async () => {
+  for (const view of views) {
+    await show(view);
+    await startOver();
+    const all = await page.evaluate(() => {
+      const found = [...document.querySelectorAll('a[href], button, input, select, summary, [tabindex="0"]')]
+        .filter((node) => !node.disabled && !(node.type === 'radio' && !node.checked) && node.checkVisibility() && !node.closest('details:not([open]) > :not(summary)'));
+      found.forEach((node, i) => {
+        node.dataset.stop = i;
+      });
+      return found.length;
+    });
+    for (let i = 0; i < all; i += 1) {
+      await page.keyboard.press('Tab');
+      const stop = await page.evaluate(() => ({
+        nth: document.activeElement.dataset.stop,
+        html: document.activeElement.outerHTML.slice(0, 120),
+        outline: getComputedStyle(document.activeElement).outlineStyle,
+        seen: document.activeElement.getBoundingClientRect().width > 0,
+      }));
+      assert.equal(stop.nth, String(i), `${view}: ${stop.html}`);
+      assert.ok(stop.seen && stop.outline !== 'none', `${view}: no focus to see on ${stop.html}`);
+    }
+  }
+});
+
+test('the keyboard alone skips, changes the view, pauses, opens and closes the menu', async () => {
+  await show('results');
+  await startOver();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('Enter');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'main');
+  await page.focus(`#views a[href="#/${views[1]}"]`);
+  await page.keyboard.press('Enter');
+  await page.waitForSelector(`#view-${views[1]}`);
+  assert.equal(await page.getAttribute(`#views a[href="#/${views[1]}"]`, 'aria-current'), 'page');
+  await page.focus('#pause');
+  await page.keyboard.press('Space');
+  assert.equal(await textOf(page, 'pause'), 'Resume');
+  await page.keyboard.press('Space');
+  assert.equal(await textOf(page, 'pause'), 'Pause');
+  await page.focus('#display summary');
+  await page.keyboard.press('Enter');
+  await page.keyboard.press('Tab');
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'interval');
+  await page.keyboard.press('Escape');
+  assert.equal(await page.getAttribute('#display', 'open'), null);
+  assert.equal(await page.evaluate(() => document.activeElement.tagName), 'SUMMARY');
+});
+
+test('theme and size are chosen in the menu, at once, and remembered', async () => {
+  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  await show('results');
+  const light = await ground();
+  await page.click('#display summary');
+  await page.selectOption('#theme', 'dark');
+  const dark = await ground();
+  assert.notEqual(dark, light);
+  await page.setViewportSize({ width: 1920, height: 1080 });
+  await page.selectOption('#size', 'projector');
+  await page.reload();
+  await page.waitForSelector('#bars .bar');
+  assert.equal(await ground(), dark);
+  const last = await page.locator('#bars .bar').last().boundingBox();
+  assert.ok(last.y + last.height < 1080, 'all is on one screen');
+  assert.ok(await page.evaluate(() => parseFloat(getComputedStyle(document.querySelector('.bar-label')).fontSize)) >= 30);
+  await shoot(page, 'results-projector-dark');
+  await page.click('#display summary');
+  await page.selectOption('#size', 'standard');
+  await page.selectOption('#theme', 'system');
+  assert.equal(await ground(), light);
+  await page.click('#display summary');
+  await page.setViewportSize({ width: 1440, height: 900 });
+});
+
+test('colours stand out from both grounds, by themselves or by an outline', async () => {
+  for (const colorScheme of ['light', 'dark']) {
+    await page.emulateMedia({ colorScheme });
+    const { paper, colours } = await page.evaluate(async () => {
+      const { OTHERS, Palette } = await import('/js/palette.js');
+      const parties = ['a', 'b', 'c', 'd', 'e', 'f', 'g'];
+      const palette = new Palette(parties.map((party) => ({ id: party, party })));
+      return {
+        paper: getComputedStyle(document.querySelector('.card')).backgroundColor.match(/\d+/g).map(Number),
+        colours: [...parties.map((party) => palette.ofParty(party)), OTHERS],
+      };
+    });
+    for (const { fill, ink, outline } of colours) {
+      const best = Math.max(contrast(bytesOf(fill), paper), outline ? contrast(bytesOf(outline), paper) : 0);
+      assert.ok(best >= 3, `${fill} on ${colorScheme}: ${best}`);
+      assert.ok(contrast(bytesOf(ink), bytesOf(fill)) >= 4.5, `${ink} on ${fill}`);
+    }
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
+});
+
+const bytesOf = (hex) => hex.slice(1).match(/../g).map((byte) => parseInt(byte, 16));
+
+function luminance(bytes) {
+  const [r, g, b] = bytes.map((byte) => byte / 255)
+    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
+  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+}
+
+function contrast(one, other) {
+  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
+  return (light + 0.05) / (dark + 0.05);
+}
+
+test('printed, it is one column, black on white, with its times', async () => {
+  await show('results');
+  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  const printed = await page.evaluate(() => {
+    const left = [...document.querySelectorAll('.view > .card')].map((card) => card.getBoundingClientRect().left);
+    const style = getComputedStyle(document.body);
+    return {
+      columns: new Set(left).size,
+      colours: [style.color, style.backgroundColor],
+      hasTimes: ['as-of', 'received', 'changed'].every((id) => document.getElementById(id).checkVisibility()),
+      hasTools: document.getElementById('pause').checkVisibility(),
+    };
+  });
+  await shoot(page, 'results-print');
+  await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
+  assert.deepEqual(printed, {
+    columns: 1, colours: ['rgb(0, 0, 0)', 'rgb(255, 255, 255)'], hasTimes: true, hasTools: false,
+  });
+});
+
+test('no votes, a tie and another leader are told in words', async () => {
+  const tell = (votes) => page.evaluate(async (given) => {
+    const { standing } = await import('/js/shares.js');
+    const { Palette } = await import('/js/palette.js');
+    const { view } = await import('/js/results.js');
+    const people = given.map((n, i) => ({
+      id: `id${i}`, name: ['Ann Long-Name', 'Bo', 'نور'][i], party: ['One Party', '', 'Drei'][i], votes: n,
+    }));
+    view.update({
+      people,
+      palette: new Palette(people),
+      standing: standing(people),
+      rate: null,
+      model: {
+        totals: () => ({ voters: null, candidates: null, stored: null, counted: 0 }),
+        about: { status: 'partial', changed_ms: 0, database: { state: 'absent' } },
+      },
+    });
+    return ['leader-title', 'leader-name', 'leader-lead', 'progress']
+      .map((id) => document.getElementById(id).textContent.replace(/[\u2066-\u2069]/g, ''));
+  }, votes);
+
+  await page.click('#pause');
+  assert.deepEqual((await tell([0, 0, 0])).slice(0, 2), ['Leading candidate', 'No votes yet']);
+  await shoot(page, 'results-no-votes-1440-light');
+  assert.deepEqual(await tell([7, 7, 1]), ['Tied for the lead', 'Ann Long-Name and Bo', '2 candidates with 7 votes each', '–']);
+  await shoot(page, 'results-tie-1440-light');
+  assert.deepEqual(await tell([7, 7, 9]), ['Leading candidate', 'نور', '2 votes ahead of Ann Long-Name (8.6\u00a0pts)', '–']);
+  await page.click('#pause');
+});
+
+test('every word is of the catalogue: in another language none is left', async () => {
+  const path = '/js/words.js';
+  const source = await (await fetch(election.url + path)).text();
+  const other = await browser.open({}, '/', (opened) => opened.route(`**${path}`, (route) => route.fulfill({
+    contentType: 'text/javascript',
+    body: `${source}
+      (function translate(held) {
+        for (const [name, word] of Object.entries(held)) {
+          if (typeof word === 'string') held[name] = word && '«' + word + '»';
+          else if (typeof word === 'function') held[name] = (...given) => '«' + word(...given) + '»';
+          else translate(word);
+        }
+      })(words);`,
+  })));
+  const data = new Set();
+  const collect = (held) => {
+    if (typeof held === 'string') {
+      data.add(held);
+    } else if (held !== null && typeof held === 'object') {
+      Object.values(held).forEach(collect);
+    }
+  };
+  for (const name of ['snapshot', 'preload', 'pipeline']) {
+    collect(await election.get(`/api/v1/${name}`));
+  }
+  for (const view of views) {
+    await other.goto(`${election.url}/#/${view}`);
+    await other.waitForSelector(`#view-${view} h2`);
+    await election.waitFor('the numbers', 20000, async () => (await textOf(other, 'as-of')) !== '–');
+    const texts = await other.evaluate(() => {
+      const found = [];
+      const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+      while (walker.nextNode()) {
+        const { parentElement, data: text } = walker.currentNode;
+        if (parentElement.checkVisibility() && !parentElement.closest('code, noscript, .avatar, .swatch, .slice, .zone, .cell')) {
+          found.push(text.replace(/[\u2066-\u2069]/g, '').trim());
+        }
+      }
+      return found;
+    });
+    const isWord = (part) => /\p{Ll}{2}/u.test(part) && !data.has(part); // initials are data
+    assert.deepEqual(texts.filter((one) => !one.includes('«') && one.split(/, | · /).some(isWord)), [], view);
+  }
+  await other.context().close();
+});
+
+test('the first load is within its budget', async () => {
+  const requests = [];
+  const other = await browser.open({}, '/', async (opened) => opened.on('requestfinished', (request) => requests.push(request)));
+  await other.waitForSelector('#candidates-body tr');
+  await other.waitForLoadState('networkidle');
+  const sizes = await Promise.all(requests.map(async (request) => {
+    const { responseBodySize } = await request.sizes();
+    return responseBodySize;
+  }));
+  const bytes = sizes.reduce((sum, size) => sum + size, 0);
+  console.log(`first load: ${bytes} bytes in ${requests.length} requests`);
+  assert.ok(bytes <= BUDGET_BYTES, `${bytes} bytes`);
+  assert.ok(requests.length <= BUDGET_REQUESTS, requests.map((request) => request.url()).join('\n'));
+  await other.context().close();
+});
+
+test('the browser complained of nothing', () => {
+  assert.deepEqual(browser.complaints, []);
+});
