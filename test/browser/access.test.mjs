@@ -115,8 +115,7 @@ const signedIn = (page) => page.waitForSelector('#account', { state: 'attached',
 
 // The page has a picture: it came by the websocket, or polling would be told.
 async function assertLive(page) {
-  await page.waitForFunction(() => document.getElementById('freshness-name').textContent === 'Live',
-    null, { timeout: WAIT_MS });
+  await waitFor('a live page', async () => await page.textContent('#freshness-name') === 'Live');
 }
 
 before(async () => {
@@ -205,6 +204,9 @@ function poison(tables, frame) {
     Object.assign(tables, frame.preload.tables);
   }
   if (frame.type === 'snapshot') {
+    const more = { title: HOSTILE, texts: ['town', 'party_affiliation'], columns: ['votes'] };
+    frame.tables = { ...frame.tables, by_town: more };
+    Object.assign(tables, frame.tables);
     for (const [name, { texts, columns }] of Object.entries(tables)) {
       if (name !== 'totals') {
         frame.add = { ...frame.add, [name]: [[0, ...texts.map(() => HOSTILE)]] };
@@ -230,8 +232,8 @@ test('names, parties and places that are markup stay text in every view', async 
   await signedIn(page);
   for (const view of ['results', 'places', 'breakdowns']) {
     await page.click(`#views a[href="#/${view}"]`);
-    await page.waitForFunction((text) => document.getElementById('main').textContent.includes(text),
-      HOSTILE, { timeout: WAIT_MS });
+    await waitFor(`markup as text in ${view}`,
+      async () => (await page.textContent(`#view-${view}`)).includes(HOSTILE));
     assert.equal(await page.locator('[onerror], img[src="x"]').count(), 0);
   }
   assert.equal(await page.evaluate(() => document.body.dataset.broken), undefined);
