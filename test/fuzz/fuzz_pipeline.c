@@ -5,6 +5,7 @@
 
 #include <cjson/cJSON.h>
 
+#include "alloc.h"
 #include "dashboard/pipeline.h"
 
 static int64_t read_now(void *arg)
