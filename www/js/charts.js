@@ -43,7 +43,8 @@ function createBar() {
 }
 
 // Narrow columns, side by side, for many numbers in their order; {key, label, part, value, note} as
-// bars have them. The scale names the first, the last and every tenth; 'title' is what they all are.
+// bars have them. The scale names every tenth, the first if there is room, and what is no number; 'title'
+// is what they all are.
 export function drawColumns(root, items, title) {
   const top = items.reduce((most, item) => (item.part > most.part ? item : most), items[0]);
   root.setAttribute('role', 'img');
@@ -53,9 +54,8 @@ export function drawColumns(root, items, title) {
     make('span', { class: 'column-label' })),
   (node, item, place) => {
     const [track, label] = node.children;
-    const isNamed = place === 0 || (/^\d+$/.test(item.label)
-      ? Number(item.label) % 10 === 0
-      : place === items.length - 1);
+    const isNamed = !/^\d+$/.test(item.label) || Number(item.label) % 10 === 0
+      || (place === 0 && Number(item.label) % 10 <= 5);
     const height = `${(item.part * 100).toFixed(2)}%`;
     node.title = `${item.label}: ${item.value} (${item.note})`;
     if (track.firstChild.style.height !== height) {

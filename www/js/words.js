@@ -217,6 +217,10 @@ export const words = {
   },
   texts: {
     registered_age: 'Age',
+    age_group: 'Age group',
+    gender: 'Gender',
+    city: 'City',
+    state: 'State',
     party_affiliation: 'Party',
     candidate_id: 'Candidate',
     candidate_name: 'Candidate',
