@@ -15,7 +15,6 @@
 
 #define WARM_UP_VOTES 500
 #define WARM_UP_S 120
-#define LOG_BYTES 2000
 #define DRAIN_S 30 /* for the last clients to be gone */
 
 /* What is promised. */
@@ -186,19 +185,20 @@ static void print_spans(void)
 }
 
 /* Counters of the daemon that are not 0, without their common name. */
-static void print_counters(const char *what, const char *name)
+static void print_counters(void)
 {
-    char *body = strdup(counters);
-    size_t len = strlen(name);
+    static const char common[] = "votingd_websocket_";
 
-    printf("%s:", what);
-    for (char *line = strtok(body, "\n"); line != NULL; line = strtok(NULL, "\n")) {
-        if (strncmp(line, name, len) == 0 && strcmp(line + strlen(line) - 2, " 0") != 0) {
-            printf(" %s", line + len);
+    printf("counted by the daemon:");
+    for (char *line = strtok(counters, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        const char *name = line + sizeof(common) - 1;
+
+        if (strncmp(line, common, sizeof(common) - 1) == 0 && strstr(name, "_total") != NULL &&
+            strcmp(line + strlen(line) - 2, " 0") != 0) {
+            printf(" %s;", name);
         }
     }
     printf("\n");
-    free(body);
 }
 
 static void print_crowd(int64_t slowest_ms)
@@ -214,9 +214,7 @@ static void print_crowd(int64_t slowest_ms)
     printf("closed by the server: %d of %d healthy, %d of %d slow%s%s\n",
            seen.closed[CROWD_HEALTHY], seen.clients[CROWD_HEALTHY], seen.closed[CROWD_SLOW],
            seen.clients[CROWD_SLOW], seen.farewell[0] != '\0' ? ": " : "", seen.farewell);
-    print_counters("evictions", "votingd_websocket_evictions_total");
-    print_counters("refusals", "votingd_websocket_refusals_total");
-    print_counters("server", "votingd_websocket_s"); /* skipped, snapshots, stuck writers */
+    print_counters();
     printf("slowest answer to /healthz and /metrics, all sockets taken: %lld ms\n",
            (long long)slowest_ms);
     printf("a client: %.0f kB of resident memory; a frame: %.1f us of CPU\n\n",
@@ -225,13 +223,16 @@ static void print_crowd(int64_t slowest_ms)
                (during.frames > 0 ? during.frames : 1));
 }
 
-/* The end of what the daemon said. */
-static void print_log(void)
+/* What the daemon warned of, if anything. */
+static void print_warnings(void)
 {
     char *log = election_log(&election, 0);
-    size_t len = strlen(log);
 
-    printf("%s", log + (len > LOG_BYTES ? len - LOG_BYTES : 0));
+    for (const char *line = strtok(log, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+        if (strstr(line, " warn ") != NULL || strstr(line, " error ") != NULL) {
+            printf("log: %s\n", line);
+        }
+    }
     free(log);
 }
 
@@ -360,9 +361,7 @@ int main(int argc, char **argv)
     }
     free(counters);
     is_good &= demand(election_stop(&election, 0, SIGTERM) == 0, "a drain ends in good order");
-    if (!is_good) {
-        print_log();
-    }
+    print_warnings();
     election_close(&election);
     printf("%s\n", is_good ? "kept" : "NOT KEPT");
     return is_good ? 0 : 1;
