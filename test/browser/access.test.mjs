@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync, spawn } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -28,6 +29,7 @@ if (lack || !playwright) {
   process.exit(77);
 }
 
+const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const folder = mkdtempSync(join(tmpdir(), 'votingd-access-'));
 const children = [];
 let port;
@@ -175,6 +177,38 @@ test('a viewer is offered no action, and cannot force one', async () => {
     return (await fetch('/api/v1/drain', { method: 'POST', headers })).status;
   });
   assert.equal(status, 403);
+  await page.context().close();
+});
+
+// What axe finds at two widths in both themes.
+async function judge(page) {
+  const found = [];
+  await page.evaluate(axe);
+  for (const width of [320, 1440]) {
+    for (const colorScheme of ['light', 'dark']) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      const broken = await page.evaluate(async () => (await window.axe.run(document,
+        { resultTypes: ['violations'] })).violations.map(({ id, nodes }) => `${id}: ${nodes[0].html}`));
+      found.push(...broken.map((one) => `${width} ${colorScheme}: ${one}`));
+    }
+  }
+  return found;
+}
+
+test('signing in, the menu and its question are accessible in both themes', async () => {
+  const page = await open(`http://127.0.0.1:${port}/`);
+
+  await signIn(page, 'ada', 'wrong password');
+  await page.waitForSelector('#error:not(:empty)', { timeout: WAIT_MS });
+  assert.deepEqual(await judge(page), []);
+  await page.keyboard.type(PASSWORD);
+  await page.keyboard.press('Enter');
+  await signedIn(page);
+  await page.click('#account summary');
+  assert.deepEqual(await judge(page), []);
+  await page.click('#account button >> nth=1');
+  assert.deepEqual(await judge(page), []);
   await page.context().close();
 });
 
