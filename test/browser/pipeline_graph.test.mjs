@@ -2,7 +2,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { graphOf, stagesOf, topicsOf } from '../../www/js/pipeline_graph.js';
+import {
+  graphOf, prefixOf, stagesOf, topicsOf,
+} from '../../www/js/pipeline_graph.js';
 
 const NONE = [0, 0];
 
@@ -110,6 +112,17 @@ test('a stage that only a gone node ran is still there, and still', () => {
   assert.equal(voting.in.rate, 0);
   assert.equal(voting.lag, null);
   assert.equal(voting.live.length, 0);
+});
+
+test('what all names of topics begin with is left out', () => {
+  const { rows } = graphOf(stagesOf([node('main', 'running', [
+    stage('copy', { inputs: ['eu.west_in'], outputs: ['eu.west_out'] }),
+  ])]));
+  assert.deepEqual(rows.flat().filter(({ kind }) => kind === 'topics').map(({ topics: [{ label }] }) => label), ['in', 'out']);
+  assert.equal(prefixOf(['votes_topic', 'voters_topic']), '');
+  assert.equal(prefixOf(['a_b', 'a_b_c']), 'a_');
+  assert.equal(prefixOf(['alone_topic']), '');
+  assert.equal(prefixOf([]), '');
 });
 
 test('topics know who writes, reads and follows them, and the dead ones', () => {

@@ -95,7 +95,7 @@ function paintTopics(node, vertex) {
     () => make('li', { class: 'topic' }, make('span', { class: 'topic-name' }), make('span', { class: 'topic-rate' })),
     (pill, topic) => {
       const isOwn = topic.followers.size > 0 && vertex.takers.length === 0;
-      setText(pill.firstChild, topic.name);
+      setText(pill.firstChild, topic.label);
       pill.firstChild.title = topic.name;
       setText(pill.lastChild, rateOf(topic));
       pill.dataset.kind = topic.isDead ? 'dead' : isOwn ? 'own' : 'flow';

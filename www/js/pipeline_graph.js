@@ -217,10 +217,22 @@ function sortRow(row, above, edges) {
     .map(({ vertex }) => vertex);
 }
 
+// What all names begin with, up to a separator: it tells none from another, so it need not be shown.
+export function prefixOf(names) {
+  const [first = ''] = names;
+  let end = 0;
+  while (end < first.length && names.every((name) => name[end] === first[end])) {
+    end += 1;
+  }
+  return names.length > 1 ? first.slice(0, first.slice(0, end).search(/[^._-]*$/)) : '';
+}
+
 // {rows: [[vertex]], edges: [{from, to, kind, rate}]}: a vertex is a stage, some topics, or a part of a
 // rail; data flows from row to row.
 export function graphOf(stages) {
-  const bundles = bundlesOf(topicsOf(stages));
+  const topics = topicsOf(stages);
+  const prefix = prefixOf(topics.map((topic) => topic.name));
+  const bundles = bundlesOf(topics.map((topic) => ({ ...topic, label: topic.name.slice(prefix.length) })));
   const vertices = [...stages.map((stage) => ({ id: `stage:${stage.name}`, kind: 'stage', stage })), ...bundles];
   const edges = edgesOf(bundles);
   const rowOf = rowsOf(vertices, edges);
