@@ -140,11 +140,22 @@ TEST(a_broker_that_goes_away_during_a_drain_is_told)
     kill(election.nodes[0].pid, SIGTERM);
     election_wait_log(&election, 0, "SIGTERM: draining", 10);
     election_server("freeze kafka");
-    election_wait_log(&election, 0, "node: waiting for Kafka: no answer from", 20);
+    /* "waiting for Kafka: no answer from ...", or, in the middle of a transaction, that it leaves
+     */
+    election_wait_log(&election, 0, "no answer from", 20);
     election_server("thaw");
     code = election_wait_exit(&election, 0, 40);
     assert_true(code == STOPPED || code == DEADLINE);
     election_close(&election);
+}
+
+/* Whatever came of it: servers that hold still would take the other tests down, too. */
+static int thaw(void **state)
+{
+    if (getenv("VOTINGD_TEST_LOCAL") != NULL) {
+        election_server("thaw");
+    }
+    return 0;
 }
 
 /* The database of the environment with another password. */
@@ -287,7 +298,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(check_names_every_server_that_does_not_answer),
         cmocka_unit_test(an_outage_of_both_servers_is_told_and_stops_and_starts_go_on_in_it),
-        cmocka_unit_test(a_broker_that_goes_away_during_a_drain_is_told),
+        cmocka_unit_test_teardown(a_broker_that_goes_away_during_a_drain_is_told, thaw),
         cmocka_unit_test(a_wrong_password_is_told_and_not_shown_and_the_other_stages_run),
         cmocka_unit_test(a_second_signal_forces_and_a_deadline_ends_what_hangs),
         cmocka_unit_test(a_folder_without_plugins_is_refused_with_its_name),
