@@ -72,8 +72,8 @@ void trial_fake_clocks(struct trial *trial)
     }
 }
 
-/* For the next child: the clock, behind what is loaded into us. Returns: what that is, for
- * drop_clock; NULL: nothing. */
+/* For the next child: the clock, in front of what is loaded into us, which may wait in other words
+ * (tsan_threads.c). Returns: what that is, for drop_clock; NULL: nothing. */
 static char *wear_clock(const struct trial *trial, int n)
 {
     const char *ours = getenv("LD_PRELOAD");
@@ -81,7 +81,7 @@ static char *wear_clock(const struct trial *trial, int n)
     char *both = NULL;
 
     if (trial->clocks[n] != NULL) {
-        assert_true(asprintf(&both, "%s %s", kept != NULL ? kept : "", getenv("VD_CLOCK_LIBRARY")) >
+        assert_true(asprintf(&both, "%s %s", getenv("VD_CLOCK_LIBRARY"), kept != NULL ? kept : "") >
                     0);
         setenv("LD_PRELOAD", both, 1);
         setenv("VD_CLOCK", trial->clocks[n], 1);
