@@ -146,7 +146,7 @@ enum vd_status vd_audit_open_topics(struct vd_audit_run *run, struct vd_err *err
     if (run->reader == NULL) {
         return err->status;
     }
-    run->mark_count = topology->topic_count - (topology->nodes_topic != NULL ? 1 : 0);
+    run->mark_count = vd_topology_data_topics(topology);
     run->marks = vd_alloc_array(run->mark_count + 1, sizeof(*run->marks));
     if (vd_topics_look(run->kafka, topology->topics, run->mark_count, ASK_MS, err) != VD_OK) {
         return err->status;

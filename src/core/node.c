@@ -245,6 +245,47 @@ static void on_topics_waiting(void *arg, const struct vd_err *err)
     }
 }
 
+/* ---- the nodes topic -------------------------------------------------------------------------
+ *
+ * Telemetry, so it is asked for behind all others, and a node runs without. */
+
+static void on_nodes_waiting(void *arg, const struct vd_err *err)
+{
+    struct vd_node *node = arg;
+
+    vd_debug(node->log, "waiting for the nodes topic: %s", err->msg); /* all else is running */
+}
+
+static void on_nodes_done(void *arg, const struct vd_err *failure)
+{
+    struct vd_node *node = arg;
+
+    if (node->is_draining) {
+        return;
+    }
+    if (failure != NULL) {
+        vd_warn(node->log,
+                "this node is not shown in the pipeline view: %s (nodes_topic in [votingd] names "
+                "another topic; empty: none)",
+                failure->msg);
+        return;
+    }
+    vd_follower_look_again(node->host.follower);
+    vd_presence_start(node->presence);
+}
+
+static void ensure_nodes_topic(struct vd_node *node)
+{
+    const struct vd_topics_events events = {
+        .on_waiting = on_nodes_waiting, .on_done = on_nodes_done, .arg = node};
+
+    if (node->topology->nodes_topic != NULL) {
+        vd_topics_ensure(node->host.kafka, &node->topology->nodes_topic, 1, &events);
+    }
+}
+
+/* ---- the topics ------------------------------------------------------------------------------ */
+
 static void on_topics_done(void *arg, const struct vd_err *failure)
 {
     struct vd_node *node = arg;
@@ -273,7 +314,7 @@ static void on_topics_done(void *arg, const struct vd_err *failure)
             return;
         }
     }
-    vd_presence_start(node->presence);
+    ensure_nodes_topic(node);
     vd_info(node->log, "running: %zu stages, http://%s/", node->stage_count,
             vd_web_address(node->host.web));
 }
@@ -369,8 +410,8 @@ static void start(struct vd_node *node)
         drain(node, VD_EXIT_FAILURE);
         return;
     }
-    vd_topics_ensure(node->host.kafka, node->topology->topics, node->topology->topic_count,
-                     &events);
+    vd_topics_ensure(node->host.kafka, node->topology->topics,
+                     vd_topology_data_topics(node->topology), &events);
 }
 
 static enum vd_log_level parse_level(const char *name)

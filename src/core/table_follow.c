@@ -316,8 +316,10 @@ static void start_table(struct vd_follower *follower, struct vd_table *table)
     while (at < follower->topic_count && strcmp(follower->topics[at]->name, table->topic) != 0) {
         at++;
     }
-    assert(at < follower->topic_count && follower->topics[at]->partitions_found > 0);
-    vd_table_start(table, follower->topics[at]->partitions_found);
+    assert(at < follower->topic_count);
+    if (follower->topics[at]->partitions_found > 0) {
+        vd_table_start(table, follower->topics[at]->partitions_found);
+    }
 }
 
 static void read_table(struct vd_table *table)
@@ -386,6 +388,18 @@ struct vd_table *vd_follower_table(struct vd_follower *follower, const char *top
         }
     }
     return *at;
+}
+
+void vd_follower_look_again(struct vd_follower *follower)
+{
+    for (struct vd_table *table = follower->tables; table != NULL; table = table->next) {
+        if (table->part_count == 0) {
+            start_table(follower, table);
+            if (follower->is_reading) {
+                read_table(table);
+            }
+        }
+    }
 }
 
 static rd_kafka_t *new_consumer(struct vd_follower *follower, char *text, size_t bytes)

@@ -81,6 +81,12 @@ struct vd_topology {
     struct vd_plugins *plugins;
 };
 
+/* How many of 'topics' hold data: all but the nodes topic. */
+static inline size_t vd_topology_data_topics(const struct vd_topology *topology)
+{
+    return topology->topic_count - (topology->nodes_topic != NULL ? 1 : 0);
+}
+
 /* What the command line adds. */
 struct vd_topology_args {
     const char *path;

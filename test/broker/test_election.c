@@ -340,6 +340,29 @@ TEST(a_topic_that_differs_is_refused_with_the_cure)
     election_close(&election);
 }
 
+TEST(a_nodes_topic_that_differs_keeps_no_node_from_its_work)
+{
+    struct election election;
+    char partitions[256], cleanup[256];
+
+    election_open(&election, "telemetry");
+    election_start(&election, 0, NULL);
+    wait_state(&election, "n0", "running");
+    election_wait_counted(&election, 1000, 60);
+    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
+    (void)snprintf(partitions, sizeof(partitions), "topic:votingd_nodes-%s.partitions=7",
+                   election.name);
+    (void)snprintf(cleanup, sizeof(cleanup), "topic:votingd_nodes-%s.cleanup=compact",
+                   election.name);
+    election_start(&election, 0, "--set", partitions, "--set", cleanup, NULL);
+    election_wait_log(&election, 0, "this node is not shown in the pipeline view: topic", 30);
+    while (election_get(&election, 0, "/readyz", NULL) != 200) {
+        pause_ms(50);
+    }
+    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
+    election_close(&election);
+}
+
 /* An argument is a pattern of the tests to run. */
 int main(int argc, char **argv)
 {
@@ -353,6 +376,7 @@ int main(int argc, char **argv)
         cmocka_unit_test(a_broker_and_a_database_that_go_away_are_waited_out),
         cmocka_unit_test(every_node_says_how_it_is_until_it_has_stopped_or_is_gone),
         cmocka_unit_test(a_topic_that_differs_is_refused_with_the_cure),
+        cmocka_unit_test(a_nodes_topic_that_differs_keeps_no_node_from_its_work),
     };
 
     if (!election_is_possible()) {
