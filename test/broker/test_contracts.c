@@ -370,6 +370,7 @@ TEST(aggregates_have_the_members_of_the_reference_and_only_grow)
             check_key(&aggregates[a], &log.records[i], total);
             assert_in_range((int)members_number(total, aggregates[a].total), 1, VOTERS);
             check_order(&log, &aggregates[a], i);
+            assert_int_equal(log.records[i].timestamp_ms % 1000, 0); /* the newest voting_time */
             cJSON_Delete(total);
         }
         peer_log_free(&log);
