@@ -42,7 +42,26 @@ export function brushes() {
   };
 }
 
-// A point with nothing on either side has no line: it is drawn as a dot.
+// A total holds from its point to the next; nothing is drawn towards a gap, or out of one.
+function steps(plot, series, from, to, stepS) {
+  const stroke = new Path2D();
+  const [times, values] = [plot.data[0], plot.data[series]];
+  for (let i = from; i <= to; i += 1) {
+    if (values[i] !== null) {
+      const y = plot.valToPos(values[i], 'y', true);
+      const x = plot.valToPos(times[i], 'x', true);
+      if ((values[i - 1] ?? null) === null || i === from) {
+        stroke.moveTo(x, y);
+      } else {
+        stroke.lineTo(x, y);
+      }
+      stroke.lineTo(plot.valToPos(times[i] + stepS, 'x', true), y);
+    }
+  }
+  return { stroke, fill: null, clip: null };
+}
+
+// A point with nothing on either side has a line too short to be seen: it is drawn as a dot, too.
 function lonely(values) {
   return values.flatMap((value, i) => (value !== null && (values[i - 1] ?? null) === null
     && (values[i + 1] ?? null) === null ? [i] : []));
@@ -75,7 +94,7 @@ function drawEnds(plot, lines, { rem, family }) {
   ctx.restore();
 }
 
-function axesOf({ rem, family, text, grid }) {
+function axesOf({ rem, family, text, grid }, spaceY) {
   const common = {
     stroke: text,
     font: `${0.75 * rem}px ${family}`,
@@ -92,7 +111,7 @@ function axesOf({ rem, family, text, grid }) {
     {
       ...common,
       size: 3.25 * rem,
-      space: 2.5 * rem,
+      space: spaceY * rem,
       values: (plot, splits) => splits.map((n) => (Number.isInteger(n) ? shortCount(n) : '')),
     },
   ];
@@ -105,6 +124,7 @@ export class Plot {
     const { rem } = brush;
     const hasEnds = lines.some((line) => line.mark);
     this.root = root;
+    this.stepS = 1;
     this.plot = new window.uPlot({
       ...this.#size(),
       padding: [0.75 * rem, 3.25 * rem, 0, 0], // room for ends, also where there are none: times are above times
@@ -113,14 +133,14 @@ export class Plot {
         y: false, drag: { x: false, y: false }, points: { size: 0.5 * rem }, sync: { key: 'time' },
       },
       scales: {
-        x: { range: (plot, first, last) => (last === null ? [0, SPAN_S] : [Math.min(first, last - SPAN_S), last]) },
+        x: { range: (plot, first, last) => this.#range(first, last) },
         y: { range: (plot, min, max) => [0, max > 0 ? max * 1.05 : 1] },
       },
-      axes: axesOf(brush),
+      axes: axesOf(brush, hasEnds ? 2.5 : 1.25),
       series: [{}, ...lines.map((line) => ({
         stroke: penOf(line.colour),
         width: rem / 8,
-        paths: window.uPlot.paths.stepped({ align: 1 }),
+        paths: (plot, series, from, to) => steps(plot, series, from, to, this.stepS),
         points: { show: false, size: rem / 3, filter: (plot, series) => lonely(plot.data[series]) },
       }))],
       hooks: {
@@ -132,12 +152,19 @@ export class Plot {
     this.watcher.observe(root);
   }
 
+  // To the end of the last step.
+  #range(first, last) {
+    const end = (last ?? 0) + this.stepS;
+    return [Math.min(first ?? end, end - SPAN_S), end];
+  }
+
   #size() {
     return { width: this.root.clientWidth, height: this.root.clientHeight };
   }
 
-  // What is drawn: times in ms, and the values of each line.
-  set(times, values) {
+  // What is drawn: times and the distance between them in ms, and the values of each line.
+  set(times, stepMs, values) {
+    this.stepS = stepMs / 1000;
     this.plot.setData([times.map((ms) => ms / 1000), ...values]);
   }
 

@@ -141,8 +141,8 @@ class TimeView {
 
     this.#say(isEmpty ? words.time.none : '');
     this.#makeCharts();
-    this.charts.votes.set(past.times, past.lines.map(({ values }) => values));
-    this.charts.rate.set(past.times, [past.rates]);
+    this.charts.votes.set(past.times, past.stepMs, past.lines.map(({ values }) => values));
+    this.charts.rate.set(past.times, past.stepMs, [past.rates]);
     setText(byId('time-note'), [
       past.times.length > 0 ? words.time.step(age(past.stepMs)) : '',
       this.left > 0 ? words.time.some(count(lines.length), count(lines.length + this.left)) : '',
