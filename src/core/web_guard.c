@@ -2,6 +2,7 @@
  * itself, taken apart without trusting it. */
 #include "web_guard.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
@@ -156,6 +157,22 @@ void vd_web_guard_address(const struct vd_web_guard *guard, const char *peer, co
         }
         (void)snprintf(address, VD_WEB_ADDRESS_BYTES, "%.*s", (int)(end - start), start);
         end = comma > forwarded ? comma - 1 : forwarded;
+    }
+}
+
+void vd_web_guard_counted(const char *address, char counted[VD_WEB_ADDRESS_BYTES])
+{
+    struct in6_addr ip;
+    char text[INET6_ADDRSTRLEN];
+
+    if (inet_pton(AF_INET6, address, &ip) != 1) {
+        (void)snprintf(counted, VD_WEB_ADDRESS_BYTES, "%s", address);
+    } else if (IN6_IS_ADDR_V4MAPPED(&ip)) {
+        (void)inet_ntop(AF_INET, &ip.s6_addr[12], counted, VD_WEB_ADDRESS_BYTES); /* fits */
+    } else {
+        memset(&ip.s6_addr[8], 0, 8);
+        (void)inet_ntop(AF_INET6, &ip, text, sizeof(text)); /* fits */
+        (void)snprintf(counted, VD_WEB_ADDRESS_BYTES, "%s/64", text);
     }
 }
 

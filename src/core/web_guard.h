@@ -42,6 +42,10 @@ bool vd_web_guard_has_origin(const struct vd_web_guard *guard, const char *origi
 void vd_web_guard_address(const struct vd_web_guard *guard, const char *peer, const char *forwarded,
                           char address[VD_WEB_ADDRESS_BYTES]);
 
+/* What limits count 'address' as: one of IPv6 as its /64, which is all one customer's; any other
+ * text as it is. */
+void vd_web_guard_counted(const char *address, char counted[VD_WEB_ADDRESS_BYTES]);
+
 /* True if 'address' is a trusted proxy's. */
 bool vd_web_guard_is_proxy(const struct vd_web_guard *guard, const char *address);
 

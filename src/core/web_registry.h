@@ -91,10 +91,10 @@ struct vd_web_client {
     TAILQ_ENTRY(vd_web_client) ready_entry;
     struct vd_web_socket *socket;
     struct mg_connection *conn;
-    uint64_t id; /* never used again, unlike the connection */
-    char address[VD_WEB_ADDRESS_BYTES];
-    uint64_t session;      /* that it lasts as long as; 0: none */
-    atomic_bool is_broken; /* half a frame went out: nothing may follow it */
+    uint64_t id;                        /* never used again, unlike the connection */
+    char address[VD_WEB_ADDRESS_BYTES]; /* as vd_web_guard_counted */
+    uint64_t session;                   /* that it lasts as long as; 0: none */
+    atomic_bool is_broken;              /* half a frame went out: nothing may follow it */
 
     bool is_open;    /* the handshake is through */
     bool is_ready;   /* in the queue for a writer */

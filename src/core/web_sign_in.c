@@ -269,6 +269,7 @@ static int answer_sign_in(struct mg_connection *conn, const struct vd_web_reques
     const struct vd_web_who *who = vd_web_request_who(request);
     VD_AUTO(cjson) cJSON *body = NULL;
     struct attempt attempt = {0};
+    char counted[VD_WEB_ADDRESS_BYTES];
     enum outcome outcome;
 
     if (!web->access.is_on) {
@@ -283,7 +284,8 @@ static int answer_sign_in(struct mg_connection *conn, const struct vd_web_reques
                                       : "expected {\"name\":TEXT,\"password\":TEXT}",
                                   NULL);
     }
-    outcome = try(&web->access, &attempt, who->address);
+    vd_web_guard_counted(who->address, counted);
+    outcome = try(&web->access, &attempt, counted);
     sodium_memzero((char *)(uintptr_t)attempt.secret, strlen(attempt.secret));
     vd_metric_add(web->access.sign_ins[outcome == SIGNED_IN ? 1 : 0], 1);
     if (outcome == SIGNED_IN) {

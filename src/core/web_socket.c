@@ -249,8 +249,11 @@ static int on_connect(const struct mg_connection *const_conn, void *arg)
     }
     vd_web_access_identify(conn, &who);
     if (who.role >= VD_WEB_VIEWER) { /* still, a moment after vd_web_on_request */
+        char counted[VD_WEB_ADDRESS_BYTES];
+
+        vd_web_guard_counted(who.address, counted);
         vd_web_lock(&web->registry);
-        client = vd_web_client_join(&web->registry, socket, conn, who.address, &reason);
+        client = vd_web_client_join(&web->registry, socket, conn, counted, &reason);
         if (client != NULL) {
             client->session = who.session;
         }

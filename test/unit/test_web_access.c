@@ -355,6 +355,13 @@ TEST(an_address_that_guesses_has_to_wait_and_others_do_not)
     assert_answers(&rig, "POST /api/v1/session", "X-Forwarded-For: 192.0.2.1\r\n",
                    "{\"name\":\"ada\",\"password\":\"" PASSWORD "\"}", "429", "too_many_attempts");
     sign_in(&rig, "X-Forwarded-For: 192.0.2.2\r\n", "ada", &ada);
+    for (int i = 0; i < 10; i++) {
+        VD_AUTO(mem) char *from = vd_format("X-Forwarded-For: 2001:db8::%d\r\n", i);
+
+        assert_answers(&rig, "POST /api/v1/session", from, body, "401", "wrong");
+    }
+    assert_answers(&rig, "POST /api/v1/session", "X-Forwarded-For: 2001:db8::a\r\n", body, "429",
+                   "too_many_attempts");
     free(ada.answer);
     rig_close(&rig);
 }

@@ -241,6 +241,30 @@ TEST(origins_are_those_of_the_request_or_of_the_list)
     vd_web_guard_fini(&guard);
 }
 
+TEST(limits_count_the_64_that_an_ipv6_address_is_in)
+{
+    static const struct {
+        const char *address, *counted;
+    } cases[] = {
+        {"192.0.2.9", "192.0.2.9"},
+        {"::ffff:192.0.2.9", "192.0.2.9"},
+        {"2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"},
+        {"2001:DB8:1:2::9", "2001:db8:1:2::/64"},
+        {"2001:db8:1:3::9", "2001:db8:1:3::/64"},
+        {"::1", "::/64"},
+        {"1111:2222:3333:4444:5555:6666:7777:8888", "1111:2222:3333:4444::/64"},
+        {"someone", "someone"},
+        {"", ""},
+    };
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        char counted[VD_WEB_ADDRESS_BYTES];
+
+        vd_web_guard_counted(cases[i].address, counted);
+        assert_string_equal(counted, cases[i].counted);
+    }
+}
+
 TEST(the_address_is_the_last_one_that_no_trusted_proxy_has)
 {
     static const struct {
@@ -383,6 +407,7 @@ RUN_TESTS(cmocka_unit_test(listen_addresses_that_are_not_ours_are_refused),
           cmocka_unit_test(query_parameters_are_found_and_decoded),
           cmocka_unit_test(hosts_are_known_by_name_with_any_port),
           cmocka_unit_test(origins_are_those_of_the_request_or_of_the_list),
+          cmocka_unit_test(limits_count_the_64_that_an_ipv6_address_is_in),
           cmocka_unit_test(the_address_is_the_last_one_that_no_trusted_proxy_has),
           cmocka_unit_test(cookies_and_tokens_are_found_in_their_headers),
           cmocka_unit_test(gzip_is_taken_only_where_it_is_named),

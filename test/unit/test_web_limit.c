@@ -22,14 +22,15 @@ TEST(sockets_are_limited_by_address_and_in_total)
 {
     static const char *const options[] = {"sockets_per_address", "2",         "sockets_max", "3",
                                           "trusted_proxies",     "127.0.0.1", NULL};
-    static const char *const from[] = {"X-Forwarded-For: 9.9.9.9, 192.0.2.1\r\n" ORIGIN PROTOCOL,
-                                       "X-Forwarded-For: 192.0.2.2\r\n" ORIGIN PROTOCOL};
+    static const char *const from[] = {"X-Forwarded-For: 9.9.9.9, 2001:db8::1\r\n" ORIGIN PROTOCOL,
+                                       "X-Forwarded-For: 192.0.2.2\r\n" ORIGIN PROTOCOL,
+                                       "X-Forwarded-For: 2001:db8::2\r\n" ORIGIN PROTOCOL};
     struct rig rig;
     struct ws ws[3], more;
 
     rig_open(&rig, options, rig_add_socket);
     assert_int_equal(ws_open(&ws[0], &rig, from[0]), 101);
-    assert_int_equal(ws_open(&ws[1], &rig, from[0]), 101);
+    assert_int_equal(ws_open(&ws[1], &rig, from[2]), 101); /* of the same /64 */
     assert_int_equal(ws_open(&more, &rig, from[0]), 429);
     assert_non_null(strstr(more.answer, "Retry-After: 10\r\n"));
     ws_close(&more);
