@@ -404,16 +404,18 @@ TEST(a_websocket_ends_with_its_session)
 /* ---- many at once ---------------------------------------------------------------------------- */
 
 #define CROWD 8
-#define CROWD_ROUNDS 10
+#define CROWD_ROUNDS 4 /* by turns, so that nobody has more sessions than an account may have */
 
 static void *crowd_run(void *arg)
 {
     struct rig *rig = arg;
 
     for (int i = 0; i < CROWD_ROUNDS; i++) {
+        const char *name = i % 2 == 0 ? "ada" : "bob";
         VD_AUTO(mem)
-        char *answer = ask(rig, "POST /api/v1/session", "",
-                           "{\"name\":\"bob\",\"password\":\"" PASSWORD "\"}");
+        char *body = vd_format("{\"name\":\"%s\",\"password\":\"" PASSWORD "\"}", name);
+        VD_AUTO(mem) char *expected = vd_format("\"name\":\"%s\"", name);
+        VD_AUTO(mem) char *answer = ask(rig, "POST /api/v1/session", "", body);
         const char *cookie = strstr(answer, "Set-Cookie: ");
         VD_AUTO(mem) char *headers = NULL;
 
@@ -422,7 +424,7 @@ static void *crowd_run(void *arg)
             continue;
         }
         headers = vd_format("Cookie: %.*s\r\n", (int)strcspn(cookie + 12, ";"), cookie + 12);
-        assert_answers(rig, "GET /api/v1/session", headers, NULL, "200 OK", "");
+        assert_answers(rig, "GET /api/v1/session", headers, NULL, "200 OK", expected);
     }
     return NULL;
 }
