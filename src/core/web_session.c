@@ -33,21 +33,43 @@ static bool is_alive(const struct vd_web_sessions *sessions, const struct vd_web
            now_ms - session->used_ms < sessions->idle_ms;
 }
 
+/* The one of the two, either may be NULL, that was used longer ago. */
+static struct vd_web_session *staler(struct vd_web_session *one, struct vd_web_session *other)
+{
+    return one == NULL || (other != NULL && other->used_ms < one->used_ms) ? other : one;
+}
+
+/* Where the next session of 'name' goes. */
+static struct vd_web_session *find_place(struct vd_web_sessions *sessions, const char *name,
+                                         int64_t now_ms)
+{
+    struct vd_web_session *vacant = NULL, *own = NULL, *taken = NULL;
+    size_t own_count = 0;
+
+    for (size_t at = 0; at < sessions->max; at++) {
+        struct vd_web_session *session = &sessions->list[at];
+
+        if (!is_alive(sessions, session, now_ms)) {
+            vacant = session;
+        } else if (strcmp(session->name, name) == 0) {
+            own = staler(own, session);
+            own_count++;
+        } else {
+            taken = staler(taken, session);
+        }
+    }
+    if (own_count >= VD_WEB_SESSIONS_PER_ACCOUNT) {
+        return own;
+    }
+    return vacant != NULL ? vacant : staler(own, taken);
+}
+
 struct vd_web_session *vd_web_session_begin(struct vd_web_sessions *sessions,
                                             const struct vd_web_account *account,
                                             const char *address, int64_t now_ms)
 {
-    struct vd_web_session *place = &sessions->list[0];
+    struct vd_web_session *place = find_place(sessions, account->name, now_ms);
 
-    for (size_t at = 0; at < sessions->max; at++) {
-        struct vd_web_session *other = &sessions->list[at];
-
-        if (!is_alive(sessions, other, now_ms)) {
-            place = other;
-            break;
-        }
-        place = other->used_ms < place->used_ms ? other : place;
-    }
     *place = (struct vd_web_session){
         .serial = ++sessions->last_serial * sessions->max + (size_t)(place - sessions->list),
         .role = account->role,

@@ -10,8 +10,11 @@
 #include "web_guard.h"
 
 #define VD_WEB_SESSION_ID_BYTES 16
-#define VD_WEB_SESSION_ID_TEXT (2 * VD_WEB_SESSION_ID_BYTES + 1) /* in hexadecimal, with its end \
-                                                                  */
+#define VD_WEB_SESSION_ID_TEXT                                        \
+    (2 * VD_WEB_SESSION_ID_BYTES + 1) /* in hexadecimal, with its end \
+                                       */
+
+#define VD_WEB_SESSIONS_PER_ACCOUNT 16 /* more are a script's, and would end other people's */
 
 struct vd_web_session {
     uint64_t serial; /* never used again; 0: a free place */
@@ -34,8 +37,9 @@ void vd_web_sessions_init(struct vd_web_sessions *sessions, int64_t max, int64_t
                           int64_t idle_ms);
 void vd_web_sessions_fini(struct vd_web_sessions *sessions);
 
-/* Begin a session for 'account'; where all places are taken, in place of the one that was not used
- * for the longest time. Borrowed until the next call that begins or ends one. */
+/* Begin a session for 'account'; where it has VD_WEB_SESSIONS_PER_ACCOUNT, in place of the one of
+ * them that was not used for the longest time; where all places are taken, of all. Borrowed until
+ * the next call that begins or ends one. */
 struct vd_web_session *vd_web_session_begin(struct vd_web_sessions *sessions,
                                             const struct vd_web_account *account,
                                             const char *address, int64_t now_ms);

@@ -294,6 +294,25 @@ TEST(one_session_too_many_ends_the_one_unused_for_longest)
     vd_web_sessions_fini(&sessions);
 }
 
+TEST(an_account_with_too_many_sessions_ends_its_own_only)
+{
+    static const struct vd_web_account bob = {.name = "bob", .role = VD_WEB_VIEWER};
+    struct vd_web_sessions sessions;
+    uint64_t serials[2 * VD_WEB_SESSIONS_PER_ACCOUNT], of_bob;
+
+    vd_web_sessions_init(&sessions, 100, 10000, 1000);
+    of_bob = vd_web_session_begin(&sessions, &bob, "192.0.2.1", 0)->serial;
+    for (int i = 0; i < 2 * VD_WEB_SESSIONS_PER_ACCOUNT; i++) {
+        serials[i] = vd_web_session_begin(&sessions, &ada, "192.0.2.1", i)->serial;
+    }
+    assert_true(vd_web_session_use(&sessions, of_bob, 100));
+    for (int i = 0; i < 2 * VD_WEB_SESSIONS_PER_ACCOUNT; i++) {
+        assert_int_equal(vd_web_session_use(&sessions, serials[i], 100),
+                         i >= VD_WEB_SESSIONS_PER_ACCOUNT);
+    }
+    vd_web_sessions_fini(&sessions);
+}
+
 RUN_TESTS(cmocka_unit_test_setup_teardown(tokens_and_users_are_read_from_files, make_file,
                                           remove_file),
           cmocka_unit_test_setup_teardown(files_that_are_wrong_are_refused_without_their_secrets,
@@ -308,4 +327,5 @@ RUN_TESTS(cmocka_unit_test_setup_teardown(tokens_and_users_are_read_from_files, 
           cmocka_unit_test(more_addresses_than_there_is_room_for_push_out_the_least),
           cmocka_unit_test(a_session_is_known_by_its_id_until_it_ends),
           cmocka_unit_test(a_session_ends_unused_or_after_its_life),
-          cmocka_unit_test(one_session_too_many_ends_the_one_unused_for_longest))
+          cmocka_unit_test(one_session_too_many_ends_the_one_unused_for_longest),
+          cmocka_unit_test(an_account_with_too_many_sessions_ends_its_own_only))
