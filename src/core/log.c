@@ -58,6 +58,8 @@ void vd_log_setup(enum vd_log_level level, enum vd_log_format format)
 static const char *level_name(enum vd_log_level level)
 {
     switch (level) {
+    case VD_LOG_AUDIT:
+        return "audit";
     case VD_LOG_ERROR:
         return "error";
     case VD_LOG_WARN:

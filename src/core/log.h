@@ -9,10 +9,11 @@
 #include "err.h"
 
 enum vd_log_level {
-    VD_LOG_ERROR, /* a person must act */
-    VD_LOG_WARN,  /* data or time was lost; the message says what was done about it */
-    VD_LOG_INFO,  /* life cycle */
-    VD_LOG_DEBUG, /* the rest */
+    VD_LOG_AUDIT = -1, /* who did what: written at any level that is set up */
+    VD_LOG_ERROR,      /* a person must act */
+    VD_LOG_WARN,       /* data or time was lost; the message says what was done about it */
+    VD_LOG_INFO,       /* life cycle */
+    VD_LOG_DEBUG,      /* the rest */
 };
 
 enum vd_log_format {

@@ -270,6 +270,7 @@ int vd_web_access_gate(struct mg_connection *conn, const struct vd_web_who *who,
 void vd_web_audit(const struct vd_web *web, const struct vd_web_who *who, const char *action,
                   const char *result)
 {
-    vd_info(web->access.log, "%s (%s) from %s: %s: %s", who->name[0] != '\0' ? who->name : "nobody",
-            vd_web_role_name(who->role), who->address, action, result);
+    vd_log_write(web->access.log, VD_LOG_AUDIT, "%s (%s) from %s: %s: %s",
+                 who->name[0] != '\0' ? who->name : "nobody", vd_web_role_name(who->role),
+                 who->address, action, result);
 }

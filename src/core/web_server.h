@@ -51,7 +51,7 @@ struct vd_web_who {
 /* Who made 'request', one that a handler is called with. */
 const struct vd_web_who *vd_web_request_who(const struct vd_web_request *request);
 
-/* Write down who did what: one line in the log. Thread: any. */
+/* Write down who did what: one line in the log, at any log_level. Thread: any. */
 void vd_web_audit(const struct vd_web *web, const struct vd_web_who *who, const char *action,
                   const char *result);
 

@@ -117,6 +117,17 @@ TEST(lines_above_the_level_are_not_written)
     assert_non_null(strstr(end_capture(file, saved), " debug votingd: seen\n"));
 }
 
+TEST(who_did_what_is_written_at_any_level)
+{
+    int saved, file;
+
+    vd_log_setup(VD_LOG_ERROR, VD_LOG_TEXT);
+    file = begin_capture(&saved);
+    vd_log_write(NULL, VD_LOG_AUDIT, "ada: drain");
+    vd_warn(NULL, "unseen");
+    assert_string_equal(end_capture(file, saved) + 24, " audit votingd: ada: drain\n");
+}
+
 TEST(a_long_message_is_cut_between_characters)
 {
     static char text[9000];
@@ -183,5 +194,6 @@ RUN_TESTS(cmocka_unit_test(a_text_line_has_time_level_name_and_message),
           cmocka_unit_test(a_json_line_is_one_object),
           cmocka_unit_test(control_characters_cannot_forge_lines_or_steer_a_terminal),
           cmocka_unit_test(lines_above_the_level_are_not_written),
+          cmocka_unit_test(who_did_what_is_written_at_any_level),
           cmocka_unit_test(a_long_message_is_cut_between_characters),
           cmocka_unit_test(lines_of_several_threads_never_mix), cmocka_unit_test(free_accepts_null))
