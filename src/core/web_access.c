@@ -189,8 +189,7 @@ static void identify_session(struct mg_connection *conn, struct vd_web_access *a
 void vd_web_access_identify(struct mg_connection *conn, struct vd_web_who *who)
 {
     struct vd_web *web = vd_web_of(conn);
-    const char *authorization = mg_get_header(conn, "Authorization");
-    const char *token = vd_web_bearer(authorization);
+    const char *token = vd_web_bearer(mg_get_header(conn, "Authorization"));
     const struct vd_web_account *account;
 
     *who = (struct vd_web_who){.role = web->access.is_on ? VD_WEB_ANYONE : VD_WEB_ADMIN};
@@ -199,11 +198,11 @@ void vd_web_access_identify(struct mg_connection *conn, struct vd_web_who *who)
     if (!web->access.is_on) {
         return;
     }
-    if (authorization == NULL) {
+    if (token == NULL) { /* another scheme is a proxy's, and says nothing to us */
         identify_session(conn, &web->access, who);
         return;
     }
-    account = token != NULL ? vd_web_account_of_token(&web->access.tokens, token) : NULL;
+    account = vd_web_account_of_token(&web->access.tokens, token);
     if (account != NULL) {
         be(who, account->name, account->role);
         who->has_proof = true; /* no browser sends that by itself */

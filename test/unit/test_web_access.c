@@ -265,12 +265,18 @@ TEST(a_websocket_needs_a_token_or_a_session)
 
 TEST(a_session_reads_and_with_its_proof_acts_until_it_is_ended)
 {
+    VD_AUTO(mem) char *basic = NULL;
+    VD_AUTO(mem) char *bearer = NULL;
     struct signed_in ada, bob;
     struct rig rig;
 
     open_users(&rig);
     sign_in(&rig, "", "ada", &ada);
     sign_in(&rig, "", "bob", &bob);
+    basic = vd_format("Authorization: Basic dXNlcjpwYXNz\r\n%s", ada.cookie);
+    bearer = vd_format("Authorization: Bearer " VIEWER "\r\n%s", ada.cookie);
+    assert_answers(&rig, "GET /who", basic, NULL, "200 OK", "ada is operator");
+    assert_answers(&rig, "GET /who", bearer, NULL, "200 OK", "v is viewer");
     assert_null(strstr(ada.answer, "Secure"));
     assert_answers(&rig, "GET /who", ada.cookie, NULL, "200 OK", "ada is operator");
     assert_answers(&rig, "GET /who", bob.cookie, NULL, "200 OK", "bob is viewer");
