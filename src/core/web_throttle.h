@@ -3,6 +3,7 @@
 #ifndef VD_CORE_WEB_THROTTLE_H
 #define VD_CORE_WEB_THROTTLE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "hash.h"
@@ -11,6 +12,7 @@
 
 struct vd_web_throttle_key {
     uint64_t hash;   /* of the address or name; 0: unused */
+    bool is_name;    /* and no address */
     double failures; /* at 'at_ms'; fades from then on */
     int64_t at_ms;
 };

@@ -196,6 +196,19 @@ TEST(a_name_has_fifty_tries_from_all_addresses)
     free(throttle);
 }
 
+TEST(long_names_that_begin_alike_are_counted_each)
+{
+    struct vd_web_throttle *throttle = vd_alloc(sizeof(*throttle));
+
+    for (int i = 0; i < 100; i++) {
+        VD_AUTO(mem) char *address = vd_format("10.0.0.%d", i);
+        VD_AUTO(mem) char *name = vd_format("%0200d%d", 0, i % 2);
+
+        assert_int_equal(vd_web_throttle_try(throttle, address, name, 0), 0);
+    }
+    free(throttle);
+}
+
 TEST(tries_that_did_not_fail_are_given_back)
 {
     struct vd_web_throttle *throttle = vd_alloc(sizeof(*throttle));
@@ -323,6 +336,7 @@ RUN_TESTS(cmocka_unit_test_setup_teardown(tokens_and_users_are_read_from_files, 
           cmocka_unit_test(a_hash_is_that_of_its_password_only),
           cmocka_unit_test(an_address_has_ten_tries_and_one_more_every_30_s),
           cmocka_unit_test(a_name_has_fifty_tries_from_all_addresses),
+          cmocka_unit_test(long_names_that_begin_alike_are_counted_each),
           cmocka_unit_test(tries_that_did_not_fail_are_given_back),
           cmocka_unit_test(more_addresses_than_there_is_room_for_push_out_the_least),
           cmocka_unit_test(a_session_is_known_by_its_id_until_it_ends),
