@@ -28,9 +28,13 @@ bool vd_web_password_is_hash(const char *text)
            passes >= 1 && passes <= PASSES_MAX;
 }
 
-bool vd_web_password_matches(const char *hash, const char *password)
+enum vd_status vd_web_password_check(const char *hash, const char *password)
 {
-    return crypto_pwhash_str_verify(hash, password, strlen(password)) == 0;
+    errno = 0;
+    if (crypto_pwhash_str_verify(hash, password, strlen(password)) == 0) {
+        return VD_OK;
+    }
+    return errno == EINVAL ? VD_INVALID : VD_FAILED; /* libsodium says so of a mismatch only */
 }
 
 enum vd_status vd_web_password_hash(const char *password, struct vd_buf *out, struct vd_err *err)

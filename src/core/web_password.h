@@ -15,9 +15,10 @@
 /* True for a hash that takes no more than 256 MiB and 10 passes to check. */
 bool vd_web_password_is_hash(const char *text);
 
-/* True if 'hash' is that of 'password'. Takes some 0.1 s and the memory that the hash names.
+/* Whether 'hash' is that of 'password'. Takes some 0.1 s and the memory that the hash names.
+ * Fails: VD_INVALID if it is another's; VD_FAILED if that is not known, as without memory.
  * Thread: any. */
-bool vd_web_password_matches(const char *hash, const char *password);
+enum vd_status vd_web_password_check(const char *hash, const char *password) VD_MUST_CHECK;
 
 /* Add to 'out' the hash of 'password': 64 MiB and two passes.
  * Fails: VD_INVALID for one that is too short or too long; VD_FAILED without memory. */

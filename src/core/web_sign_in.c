@@ -21,6 +21,7 @@ enum outcome {
     WRONG,
     TOO_MANY,
     BUSY,
+    UNKNOWN, /* whether the password is right */
 };
 
 struct attempt {
@@ -160,7 +161,8 @@ static enum outcome check_password(struct vd_web_access *access, const struct at
 {
     const struct vd_web_account *account =
         attempt->account != NULL ? attempt->account : &access->users.list[0];
-    bool is_busy, is_right;
+    enum vd_status status;
+    bool is_busy;
 
     pthread_mutex_lock(&access->lock);
     is_busy = access->hashes == VD_WEB_HASHES_MAX;
@@ -169,11 +171,14 @@ static enum outcome check_password(struct vd_web_access *access, const struct at
     if (is_busy) {
         return BUSY;
     }
-    is_right = vd_web_password_matches(account->hash, attempt->secret);
+    status = vd_web_password_check(account->hash, attempt->secret);
     pthread_mutex_lock(&access->lock);
     access->hashes--;
     pthread_mutex_unlock(&access->lock);
-    return is_right && attempt->account != NULL ? SIGNED_IN : WRONG;
+    if (status == VD_FAILED) {
+        return UNKNOWN;
+    }
+    return status == VD_OK && attempt->account != NULL ? SIGNED_IN : WRONG;
 }
 
 static enum outcome try(struct vd_web_access *access, struct attempt *attempt, const char *address)
@@ -256,6 +261,12 @@ static int reply_refused(struct mg_connection *conn, const struct attempt *attem
     case BUSY:
         return vd_web_reply_error(conn, 503, "busy", "too many sign in at the same time",
                                   "Retry-After: 1\r\n");
+    case UNKNOWN:
+        vd_error(vd_web_of(conn)->access.log, "could not check a password: it takes the memory "
+                                              "that its hash names, 64 MiB as --hash-password "
+                                              "makes it");
+        return vd_web_reply_error(conn, 503, "no_memory", "the password could not be checked",
+                                  "Retry-After: 10\r\n");
     default:
         return vd_web_reply_error(
             conn, 401, "wrong",

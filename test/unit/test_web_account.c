@@ -160,8 +160,14 @@ TEST(a_hash_is_that_of_its_password_only)
 
     assert_int_equal(vd_web_password_hash("correct horse battery", &hash, &err), VD_OK);
     assert_true(vd_web_password_is_hash(vd_buf_text(&hash)));
-    assert_true(vd_web_password_matches(hash.data, "correct horse battery"));
-    assert_false(vd_web_password_matches(hash.data, "correct horse batterx"));
+    assert_int_equal(vd_web_password_check(hash.data, "correct horse battery"), VD_OK);
+    assert_int_equal(vd_web_password_check(hash.data, "correct horse batterx"), VD_INVALID);
+}
+
+TEST(a_password_that_could_not_be_checked_is_not_a_wrong_one)
+{
+    assert_int_equal(vd_web_password_check("$argon2id$v=19$m=8", "correct horse battery"),
+                     VD_FAILED);
 }
 
 /* ---- tries ----------------------------------------------------------------------------------- */
@@ -334,6 +340,7 @@ RUN_TESTS(cmocka_unit_test_setup_teardown(tokens_and_users_are_read_from_files, 
           cmocka_unit_test(hashes_that_would_take_too_much_are_none),
           cmocka_unit_test(a_password_has_twelve_bytes_at_least),
           cmocka_unit_test(a_hash_is_that_of_its_password_only),
+          cmocka_unit_test(a_password_that_could_not_be_checked_is_not_a_wrong_one),
           cmocka_unit_test(an_address_has_ten_tries_and_one_more_every_30_s),
           cmocka_unit_test(a_name_has_fifty_tries_from_all_addresses),
           cmocka_unit_test(long_names_that_begin_alike_are_counted_each),
