@@ -2,6 +2,7 @@
 #include "web_password.h"
 
 #include <errno.h>
+#include <signal.h>
 #include <sodium.h>
 #include <stdio.h>
 #include <string.h>
@@ -75,9 +76,18 @@ static enum vd_status read_line(char password[VD_WEB_PASSWORD_BYTES], struct vd_
     return VD_OK;
 }
 
+static void on_signal(int number)
+{
+    (void)number; /* read() returns: that is all */
+}
+
+/* Ask the terminal. Ctrl-C must not end the process while nothing typed is shown. */
 static enum vd_status ask(const char *prompt, char password[VD_WEB_PASSWORD_BYTES],
                           struct vd_err *err)
 {
+    static const int signals[] = {SIGINT, SIGQUIT, SIGTERM, SIGHUP};
+    struct sigaction old[sizeof(signals) / sizeof(signals[0])];
+    struct sigaction noted = {.sa_handler = on_signal}; /* and no SA_RESTART */
     struct termios before, silent;
     enum vd_status status;
 
@@ -86,13 +96,20 @@ static enum vd_status ask(const char *prompt, char password[VD_WEB_PASSWORD_BYTE
     }
     silent = before;
     silent.c_lflag &= ~(tcflag_t)ECHO;
-    (void)fputs(prompt, stderr); /* a lost prompt is all that could happen */
-    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) != 0) {
-        return vd_fail(err, VD_FAILED, "could not silence the terminal: %s", strerror(errno));
+    for (size_t at = 0; at < sizeof(signals) / sizeof(signals[0]); at++) {
+        (void)sigaction(signals[at], &noted, &old[at]); /* fails for programming errors only */
     }
-    status = read_line(password, err);
-    (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* it worked a moment ago */
-    (void)fputc('\n', stderr);
+    if (tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent) == 0) {
+        (void)fputs(prompt, stderr); /* a lost prompt is all that could happen */
+        status = read_line(password, err);
+        (void)tcsetattr(STDIN_FILENO, TCSAFLUSH, &before); /* it worked a moment ago */
+        (void)fputc('\n', stderr);
+    } else {
+        status = vd_fail(err, VD_FAILED, "could not silence the terminal: %s", strerror(errno));
+    }
+    for (size_t at = 0; at < sizeof(signals) / sizeof(signals[0]); at++) {
+        (void)sigaction(signals[at], &old[at], NULL);
+    }
     return status;
 }
 

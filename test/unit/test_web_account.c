@@ -1,8 +1,12 @@
 /* What access control is made of: files of secrets, passwords, tries that run out, sessions. */
 #include <fcntl.h>
+#include <poll.h>
+#include <pty.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include "alloc.h"
@@ -168,6 +172,36 @@ TEST(a_password_that_could_not_be_checked_is_not_a_wrong_one)
 {
     assert_int_equal(vd_web_password_check("$argon2id$v=19$m=8", "correct horse battery"),
                      VD_FAILED);
+}
+
+TEST(a_terminal_shows_what_is_typed_again_after_ctrl_c_at_the_prompt)
+{
+    VD_AUTO(buf) struct vd_buf line = {0};
+    struct termios terminal;
+    struct vd_err err = {0};
+    char prompt[64] = "";
+    int master, status = 0;
+    pid_t pid = forkpty(&master, NULL, NULL, NULL);
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        bool is_right = vd_web_password_line("ada:admin", &line, &err) == VD_FAILED &&
+                        strstr(err.msg, "could not read the password") != NULL;
+
+        _exit(is_right ? 0 : 1);
+    }
+    assert_true(read(master, prompt, sizeof(prompt) - 1) > 0); /* it is silent by now */
+    assert_string_equal(prompt, "Password: ");
+    assert_int_equal(tcgetattr(master, &terminal), 0);
+    assert_int_equal(terminal.c_lflag & ECHO, 0);
+    do { /* again, if it came before anybody read */
+        assert_int_equal(write(master, "\x03", 1), 1);
+        (void)poll(NULL, 0, 100);
+        assert_int_equal(tcgetattr(master, &terminal), 0);
+    } while ((terminal.c_lflag & ECHO) == 0);
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+    close(master);
 }
 
 /* ---- tries ----------------------------------------------------------------------------------- */
@@ -341,6 +375,7 @@ RUN_TESTS(cmocka_unit_test_setup_teardown(tokens_and_users_are_read_from_files, 
           cmocka_unit_test(a_password_has_twelve_bytes_at_least),
           cmocka_unit_test(a_hash_is_that_of_its_password_only),
           cmocka_unit_test(a_password_that_could_not_be_checked_is_not_a_wrong_one),
+          cmocka_unit_test(a_terminal_shows_what_is_typed_again_after_ctrl_c_at_the_prompt),
           cmocka_unit_test(an_address_has_ten_tries_and_one_more_every_30_s),
           cmocka_unit_test(a_name_has_fifty_tries_from_all_addresses),
           cmocka_unit_test(long_names_that_begin_alike_are_counted_each),
