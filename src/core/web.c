@@ -42,8 +42,8 @@ const struct vd_opt vd_web_opts[] = {
            .help = "file with lines NAME:ROLE:HASH, readable by its owner only; votingd "
                    "--hash-password NAME:ROLE makes one"),
     VD_OPT(struct vd_web_conf, open, .def = "",
-           .help = "paths that need no sign-in besides /healthz, comma separated: /metrics, "
-                   "/readyz"),
+           .help = "paths that need no sign-in besides /healthz, /login, /api/v1/session and the "
+                   "page's files, comma separated: /metrics, /readyz"),
     VD_OPT(struct vd_web_conf, actions, .def = "no",
            .help = "let operators act: POST /api/v1/drain, which stops this node as SIGTERM does"),
     VD_OPT(struct vd_web_conf, session_max_ms, .def = "86400000", .min = 1000, .max = 2592000000,
