@@ -8,7 +8,7 @@
 #include <strings.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_local.h"
 
 /* ---- configuration --------------------------------------------------------------------------- */
@@ -138,7 +138,7 @@ bool vd_web_access_use(struct vd_web_access *access, uint64_t session)
     bool is_alive;
 
     pthread_mutex_lock(&access->lock);
-    is_alive = vd_web_session_use(&access->sessions, session, vd_web_now_ms());
+    is_alive = vd_web_session_use(&access->sessions, session, vd_mono_ms());
     pthread_mutex_unlock(&access->lock);
     return is_alive;
 }
@@ -177,7 +177,7 @@ static void identify_session(struct mg_connection *conn, struct vd_web_access *a
         return;
     }
     pthread_mutex_lock(&access->lock);
-    session = vd_web_session_find(&access->sessions, id, vd_web_now_ms());
+    session = vd_web_session_find(&access->sessions, id, vd_mono_ms());
     if (session != NULL) {
         be(who, session->name, session->role);
         who->session = session->serial;

@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 
 /* How a reason reads in metrics and close frames, and the code it closes with. */
 static const struct {
@@ -34,11 +34,6 @@ static const struct {
     [VD_WEB_NOT_SIGNED_IN] = {"not_signed_in", 1008, "not signed in"},
     [VD_WEB_CLOSING] = {"closing", 1001, "the server stops"},
 };
-
-int64_t vd_web_now_ms(void)
-{
-    return vd_mono_ns() / 1000000;
-}
 
 static void init_metrics(struct vd_web_registry *registry, struct vd_metrics *metrics)
 {
@@ -85,7 +80,7 @@ void vd_web_registry_init(struct vd_web_registry *registry, const struct vd_web_
     pthread_cond_init(&registry->idle, &monotonic);
     pthread_condattr_destroy(&monotonic);
     registry->tokens = (double)conf->sockets_per_second;
-    registry->tokens_ms = vd_web_now_ms();
+    registry->tokens_ms = vd_mono_ms();
     init_metrics(registry, metrics);
 }
 
@@ -116,7 +111,7 @@ static size_t count_address(const struct vd_web_registry *registry, const char *
 static bool take_token(struct vd_web_registry *registry)
 {
     double per_second = (double)registry->conf->sockets_per_second;
-    int64_t now_ms = vd_web_now_ms();
+    int64_t now_ms = vd_mono_ms();
 
     registry->tokens += (double)(now_ms - registry->tokens_ms) * per_second / 1000;
     registry->tokens = registry->tokens > per_second ? per_second : registry->tokens;
@@ -173,7 +168,7 @@ struct vd_web_client *vd_web_client_join(struct vd_web_registry *registry,
     client->needs_hello = true;
     /* The full picture may have been made a while ago; the last heartbeat says how things are. */
     client->beat = socket->beats - (socket->beat != NULL ? 1 : 0);
-    client->ack_ms = vd_web_now_ms();
+    client->ack_ms = vd_mono_ms();
     client->messages = VD_WEB_MESSAGES_BURST;
     client->messages_ms = client->ack_ms;
     vd_web_client_want_full(client, true);
@@ -263,7 +258,7 @@ bool vd_web_client_ack(struct vd_web_registry *registry, struct vd_web_client *c
     if (since_ns > 0) {
         vd_metric_observe(registry->age, (double)(vd_mono_ns() - since_ns) / 1e9);
     }
-    client->ack_ms = vd_web_now_ms();
+    client->ack_ms = vd_mono_ms();
     client->behind = 0;
     vd_web_client_wake(registry, client);
     return true;
@@ -280,7 +275,7 @@ void vd_web_client_rate(struct vd_web_registry *registry, struct vd_web_client *
 static void serve_resync(struct vd_web_registry *registry, struct vd_web_client *client)
 {
     client->resync_at_ms = 0;
-    client->resync_ms = vd_web_now_ms();
+    client->resync_ms = vd_mono_ms();
     client->ack_ms = client->resync_ms;
     client->behind = 0;
     while (client->unacked_count > 0) {
@@ -297,7 +292,7 @@ void vd_web_client_resync(struct vd_web_registry *registry, struct vd_web_client
     if (client->evicted != VD_WEB_NO_REASON || client->needs_full) {
         return; /* it gets one anyway */
     }
-    if (client->resync_ms == 0 || due_ms <= vd_web_now_ms()) {
+    if (client->resync_ms == 0 || due_ms <= vd_mono_ms()) {
         serve_resync(registry, client);
     } else {
         client->resync_at_ms = due_ms;
@@ -306,7 +301,7 @@ void vd_web_client_resync(struct vd_web_registry *registry, struct vd_web_client
 
 bool vd_web_client_may_talk(struct vd_web_client *client)
 {
-    int64_t now_ms = vd_web_now_ms();
+    int64_t now_ms = vd_mono_ms();
 
     client->messages += (double)(now_ms - client->messages_ms) * VD_WEB_MESSAGES_PER_S / 1000;
     if (client->messages > VD_WEB_MESSAGES_BURST) {
@@ -523,7 +518,7 @@ static void tick_client(struct vd_web_registry *registry, struct vd_web_client *
 void vd_web_registry_tick(struct vd_web_registry *registry)
 {
     struct vd_web_client *client;
-    int64_t now_ms = vd_web_now_ms();
+    int64_t now_ms = vd_mono_ms();
 
     TAILQ_FOREACH(client, &registry->clients, entry)
     {

@@ -160,9 +160,6 @@ void vd_web_registry_init(struct vd_web_registry *registry, const struct vd_web_
                           struct vd_log *log, struct vd_metrics *metrics);
 void vd_web_registry_fini(struct vd_web_registry *registry);
 
-/* Milliseconds on the clock that the registry's times are of. */
-int64_t vd_web_now_ms(void);
-
 static inline void vd_web_lock(struct vd_web_registry *registry)
 {
     (void)pthread_mutex_lock(&registry->lock); /* fails for programming errors only */

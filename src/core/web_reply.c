@@ -6,7 +6,7 @@
 #include <zlib.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_local.h"
 
 /* A peer that takes longer than this for one answer keeps a thread from the others. */
@@ -71,7 +71,7 @@ static const char *phrase(int status)
 static void write_all(struct mg_connection *conn, const char *bytes, size_t len,
                       int64_t deadline_ms)
 {
-    while (len > 0 && vd_web_now_ms() < deadline_ms) {
+    while (len > 0 && vd_mono_ms() < deadline_ms) {
         size_t piece = len < PIECE_BYTES ? len : PIECE_BYTES;
 
         if (mg_write(conn, bytes, piece) != (int)piece) {
@@ -97,7 +97,7 @@ static void add_date(struct vd_buf *head)
 int vd_web_reply(struct mg_connection *conn, const struct vd_web_reply *reply)
 {
     struct vd_web *web = vd_web_of(conn);
-    int64_t deadline_ms = vd_web_now_ms() + REPLY_MAX_MS;
+    int64_t deadline_ms = vd_mono_ms() + REPLY_MAX_MS;
     VD_AUTO(buf) struct vd_buf head = {0};
 
     vd_buf_printf(&head, "HTTP/1.1 %d %s\r\n", reply->status, phrase(reply->status));

@@ -10,7 +10,7 @@
 #include <time.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_local.h"
 
 #define BODY_MS 2000
@@ -244,9 +244,9 @@ static int call_loop(struct mg_connection *conn, struct vd_web *web, struct web_
  * comes, and the buffered ones cost no system call. */
 static bool read_body(struct mg_connection *conn, struct web_call *call, size_t len)
 {
-    int64_t deadline_ms = vd_web_now_ms() + BODY_MS;
+    int64_t deadline_ms = vd_mono_ms() + BODY_MS;
 
-    while (call->request.body_len < len && vd_web_now_ms() < deadline_ms) {
+    while (call->request.body_len < len && vd_mono_ms() < deadline_ms) {
         if (mg_read(conn, call->body + call->request.body_len, 1) != 1) {
             return false;
         }
@@ -258,10 +258,10 @@ static bool read_body(struct mg_connection *conn, struct web_call *call, size_t 
 /* Take what the peer still sends, or closing would reset the connection under our answer. */
 static void drain_body(struct mg_connection *conn)
 {
-    int64_t deadline_ms = vd_web_now_ms() + BODY_MS / 4;
+    int64_t deadline_ms = vd_mono_ms() + BODY_MS / 4;
     char bytes[4096];
 
-    for (size_t at = 0; at < DRAIN_BYTES && vd_web_now_ms() < deadline_ms; at += sizeof(bytes)) {
+    for (size_t at = 0; at < DRAIN_BYTES && vd_mono_ms() < deadline_ms; at += sizeof(bytes)) {
         if (mg_read(conn, bytes, sizeof(bytes)) <= 0) {
             return;
         }

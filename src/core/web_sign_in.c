@@ -7,7 +7,7 @@
 #include <string.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_local.h"
 #include "web_password.h"
 
@@ -87,7 +87,7 @@ static int answer_state(struct mg_connection *conn, const struct vd_web_request 
 static int answer_list(struct mg_connection *conn, const struct vd_web_request *request)
 {
     struct vd_web_access *access = &vd_web_of(conn)->access;
-    int64_t now_ms = vd_web_now_ms();
+    int64_t now_ms = vd_mono_ms();
     const struct vd_web_session *session;
     VD_AUTO(buf) struct vd_buf body = {0};
     struct vd_web_reply reply = {.status = 200,
@@ -186,8 +186,7 @@ static enum outcome try(struct vd_web_access *access, struct attempt *attempt, c
     enum outcome outcome;
 
     pthread_mutex_lock(&access->lock);
-    attempt->wait_s =
-        vd_web_throttle_try(&access->throttle, address, attempt->name, vd_web_now_ms());
+    attempt->wait_s = vd_web_throttle_try(&access->throttle, address, attempt->name, vd_mono_ms());
     pthread_mutex_unlock(&access->lock);
     if (attempt->wait_s > 0) {
         return TOO_MANY;
@@ -201,7 +200,7 @@ static enum outcome try(struct vd_web_access *access, struct attempt *attempt, c
     }
     if (outcome != WRONG) {
         pthread_mutex_lock(&access->lock);
-        vd_web_throttle_forgive(&access->throttle, address, attempt->name, vd_web_now_ms());
+        vd_web_throttle_forgive(&access->throttle, address, attempt->name, vd_mono_ms());
         pthread_mutex_unlock(&access->lock);
     }
     return outcome;
@@ -220,7 +219,7 @@ static int reply_signed_in(struct mg_connection *conn, const struct vd_web_accou
 
     pthread_mutex_lock(&access->lock);
     (void)vd_web_session_end(&access->sessions, before->session); /* there may be none */
-    session = vd_web_session_begin(&access->sessions, account, before->address, vd_web_now_ms());
+    session = vd_web_session_begin(&access->sessions, account, before->address, vd_mono_ms());
     vd_web_session_text(session->id, id);
     vd_web_session_text(session->proof, csrf_token);
     pthread_mutex_unlock(&access->lock);

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "alloc.h"
-#include "loop.h"
+#include "loop_uv.h"
 #include "web_registry.h"
 
 /* A large frame goes out in pieces, so that the limit for one write is seen between them. */
@@ -15,12 +15,12 @@
 /* All of the frame, or false; then half of it may be out. */
 static bool write_pieces(struct mg_connection *conn, const struct vd_web_frame *frame)
 {
-    int64_t deadline_ms = vd_web_now_ms() + VD_WEB_WRITE_MAX_MS;
+    int64_t deadline_ms = vd_mono_ms() + VD_WEB_WRITE_MAX_MS;
 
     for (size_t at = 0; at < frame->len; at += PIECE_BYTES) {
         size_t len = frame->len - at < PIECE_BYTES ? frame->len - at : PIECE_BYTES;
 
-        if ((at > 0 && vd_web_now_ms() > deadline_ms) ||
+        if ((at > 0 && vd_mono_ms() > deadline_ms) ||
             mg_write(conn, frame->bytes + at, len) != (int)len) {
             return false;
         }
@@ -55,7 +55,7 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
         return;
     }
     client->is_busy = true;
-    writer->busy_ms = vd_web_now_ms();
+    writer->busy_ms = vd_mono_ms();
     vd_web_unlock(registry);
     is_whole = vd_web_client_write(client, frame);
     if (is_whole) {
@@ -64,7 +64,7 @@ static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
     }
     vd_web_frame_unref(frame);
     vd_web_lock(registry);
-    is_slow = vd_web_now_ms() - writer->busy_ms > VD_WEB_WRITE_MAX_MS;
+    is_slow = vd_mono_ms() - writer->busy_ms > VD_WEB_WRITE_MAX_MS;
     if (!is_whole || is_slow) {
         vd_web_client_evict(registry, client, is_slow ? VD_WEB_SLOW_WRITE : VD_WEB_GONE);
         client->is_close_sent = !is_whole; /* nothing may follow half a frame */
@@ -180,7 +180,7 @@ enum vd_status vd_web_writers_start(struct vd_web_registry *registry, struct vd_
 static void mark_stuck(struct vd_web_registry *registry)
 {
     size_t slots = (size_t)registry->conf->writers + VD_WEB_SPARE_WRITERS;
-    int64_t now_ms = vd_web_now_ms();
+    int64_t now_ms = vd_mono_ms();
 
     for (size_t at = 0; at < slots; at++) {
         struct vd_web_writer *writer = &registry->writers[at];
