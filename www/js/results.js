@@ -57,7 +57,7 @@ const MARKUP = `
   <div class="card figure">
     <h2 class="overline" data-word="results.voters"></h2>
     <p class="figure-number" id="voters">–</p>
-    <p class="figure-note"><span data-word="results.onRegister"></span> <span class="database-note" hidden></span></p>
+    <p class="figure-note"><span id="register"></span> <span class="database-note" hidden></span></p>
   </div>
   <div class="card figure">
     <h2 class="overline" data-word="results.candidates"></h2>
@@ -258,7 +258,11 @@ function drawFigures({ model, people, rate }) {
   setText(byId('progress'), `${isBeyond ? words.beyond : ''}${percent(done)}`);
   setText(byId('progress-note'), totals.voters === null
     ? words.registeredUnknown
-    : words.ofRegistered(count(totals.counted), count(totals.voters)));
+    : words.ofRegistered(count(totals.counted), count(Math.max(totals.voters, totals.counted))));
+  // The register is asked for more seldom: a vote may be counted before its voter is.
+  setText(byId('register'), totals.counted > totals.voters && about.database.as_of_ms
+    ? words.registerAt(time(about.database.as_of_ms))
+    : words.onRegister);
   setFill(byId('progress-fill'), done === null ? 0 : done / 1000);
   setText(byId('progress-counted'), count(totals.counted));
   setText(byId('progress-expected'), count(totals.voters));
