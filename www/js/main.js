@@ -142,6 +142,9 @@ function pace() {
 // ---- views ----
 
 function setTitle() {
+  if (wanted === null) {
+    return; // no view could be had
+  }
   const name = model.election()?.name;
   const title = words.views[wanted.id];
   document.title = name ? words.title(title, name) : title;
@@ -210,6 +213,9 @@ function follow() {
   }
   setTitle();
   open(entry).catch(() => {
+    if (wanted !== entry) {
+      return; // another was asked for meanwhile
+    }
     shown?.close?.();
     shown = null;
     wanted = null; // following the link again tries again

@@ -115,7 +115,7 @@ function paintNode(card, node, now) {
 
 // ---- the view ----
 
-let shown = null; // {context, drawing, timer, isAsking, answer, answeredAt, isFailed}
+let shown = null; // {context, drawing, timer, isAsking, askedAt, answer, answeredAt, isFailed}
 
 function paint() {
   const { context, drawing, answer } = shown;
@@ -152,7 +152,9 @@ function paint() {
 async function ask() {
   const mine = shown;
 
+  window.clearTimeout(mine.timer);
   mine.isAsking = true;
+  mine.askedAt = performance.now();
   try {
     mine.answer = await mine.context.get('pipeline');
     mine.answeredAt = Date.now();
@@ -163,27 +165,43 @@ async function ask() {
   mine.isAsking = false;
   if (mine === shown) {
     paint();
-    askLater();
+    askIn(Math.max(POLL_MS, mine.context.pace()));
   }
 }
 
-// The next question, unless the page is paused by then.
-function askLater() {
-  const pace = shown.context.pace();
+const isPaused = () => shown.context.pace() === Infinity;
 
+// The next question, unless the page is paused by then or nobody looks.
+function askIn(ms) {
   window.clearTimeout(shown.timer);
-  shown.timer = pace === Infinity ? null : window.setTimeout(() => {
-    shown.timer = null;
-    if (shown.context.pace() !== Infinity) {
-      askAgain();
+  if (isPaused()) {
+    return;
+  }
+  shown.timer = window.setTimeout(() => {
+    if (!isPaused() && !document.hidden) {
+      ask();
     }
-  }, Math.max(POLL_MS, pace));
+  }, ms);
 }
 
-// Now, unless nobody looks.
+// Now, or as soon as the last question is old enough, however long the pace would have waited.
 function askAgain() {
-  if (!document.hidden && !shown.isAsking && shown.timer === null) {
+  const wait = shown.askedAt + POLL_MS - performance.now();
+
+  if (document.hidden || shown.isAsking) {
+    return;
+  }
+  if (wait > 0) {
+    askIn(wait);
+  } else {
     ask();
+  }
+}
+
+// Paused, nothing changes because somebody looks again.
+function lookedAt() {
+  if (!isPaused()) {
+    askAgain();
   }
 }
 
@@ -199,11 +217,12 @@ export const view = {
       drawing: new Drawing(byId('flow-drawing')),
       timer: null,
       isAsking: false,
+      askedAt: -Infinity,
       answer: null,
       answeredAt: 0,
       isFailed: false,
     };
-    document.addEventListener('visibilitychange', askAgain);
+    document.addEventListener('visibilitychange', lookedAt);
     setText(byId('flow-empty'), text.asking);
     paint();
     ask();
@@ -217,7 +236,7 @@ export const view = {
 
   close() {
     window.clearTimeout(shown.timer);
-    document.removeEventListener('visibilitychange', askAgain);
+    document.removeEventListener('visibilitychange', lookedAt);
     shown.drawing.close();
     shown = null;
   },

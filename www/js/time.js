@@ -82,7 +82,12 @@ class TimeView {
       return;
     }
     if (wait > 0 || this.isAsking) {
-      this.timer = window.setTimeout(() => this.#want(), Math.max(wait, 100));
+      const wasPaused = this.context.pace() === Infinity; // then a reader asked
+      this.timer = window.setTimeout(() => {
+        if (wasPaused || this.context.pace() !== Infinity) {
+          this.#want();
+        }
+      }, Math.max(wait, 100));
       return;
     }
     this.askedFor = key;
@@ -101,6 +106,10 @@ class TimeView {
     } catch {
       if (this.context === context) {
         this.#say(words.time.failed);
+        this.askedFor = '';
+        if (context.pace() !== Infinity) {
+          this.#want(); // once more, when it is time
+        }
       }
     } finally {
       this.isAsking = false;

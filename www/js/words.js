@@ -291,7 +291,7 @@ export const words = {
     latest: (t) => `As of ${t}`,
     point: (t) => `At ${t}`,
     none: 'No votes in this time',
-    failed: 'The past could not be fetched. The next update tries again.',
+    failed: 'The past could not be fetched. The page keeps trying.',
     some: (n, of) => `${n} of ${of} candidates, those with the most votes`,
     step: (text) => `in steps of ${text}`,
     keys: 'Arrow keys go from point to point, Enter goes to the table',
