@@ -179,7 +179,7 @@ struct vd_web_client *vd_web_client_join(struct vd_web_registry *registry,
     return client;
 }
 
-void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client *client)
+void vd_web_client_hush(struct vd_web_registry *registry, struct vd_web_client *client)
 {
     client->is_leaving = true;
     if (client->is_ready) {
@@ -189,6 +189,11 @@ void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client 
     while (client->is_busy) {
         pthread_cond_wait(&registry->idle, &registry->lock);
     }
+}
+
+void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client *client)
+{
+    vd_web_client_hush(registry, client);
     vd_web_client_want_full(client, false);
     TAILQ_REMOVE(&registry->clients, client, entry);
     registry->count--;

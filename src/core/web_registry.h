@@ -99,7 +99,7 @@ struct vd_web_client {
     bool is_open;    /* the handshake is through */
     bool is_ready;   /* in the queue for a writer */
     bool is_busy;    /* a writer holds it */
-    bool is_leaving; /* the close handler waits */
+    bool is_leaving; /* its own thread closes it: no writer takes it any more */
     enum vd_web_reason evicted;
     bool is_close_sent;
 
@@ -176,6 +176,9 @@ static inline void vd_web_unlock(struct vd_web_registry *registry)
 struct vd_web_client *vd_web_client_join(struct vd_web_registry *registry,
                                          struct vd_web_socket *socket, struct mg_connection *conn,
                                          const char *address, enum vd_web_reason *reason);
+
+/* Let no writer write to the client any more, and wait for one that does. Thread: the client's. */
+void vd_web_client_hush(struct vd_web_registry *registry, struct vd_web_client *client);
 
 /* Take the client out, wait until no writer holds it, free it. */
 void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client *client);

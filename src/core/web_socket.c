@@ -301,8 +301,9 @@ static int leave_with(struct vd_web_client *client, enum vd_web_reason reason)
     struct vd_web_frame *bye;
 
     vd_web_lock(registry);
+    vd_web_client_hush(registry, client); /* nothing may follow the close */
     vd_web_client_evict(registry, client, reason);
-    bye = vd_web_client_bye(client); /* the writers leave it to us */
+    bye = vd_web_client_bye(client);
     vd_web_unlock(registry);
     return leave(client, bye);
 }
@@ -321,6 +322,7 @@ static int leave_closed(struct vd_web_client *client, const char *payload, size_
         code = 1002;
     }
     vd_web_lock(registry);
+    vd_web_client_hush(registry, client); /* nothing may follow the close */
     is_told = client->is_close_sent;
     client->is_close_sent = true;
     vd_web_unlock(registry);

@@ -466,6 +466,35 @@ TEST(a_flood_of_fragments_ends_at_the_first)
     rig_close(&rig);
 }
 
+TEST(nothing_follows_a_close_while_much_is_being_said)
+{
+    enum { ROUNDS = 100, BEATS = 20 };
+    static const unsigned char normal[] = {0x03, 0xe8}; /* 1000 */
+    const char *const options[] = {"sockets_per_second", "10000", NULL};
+    struct rig rig;
+
+    rig_open(&rig, options, rig_add_socket);
+    for (int round = 0; round < ROUNDS; round++) {
+        bool is_closed = false;
+        struct ws ws;
+
+        assert_int_equal(ws_open(&ws, &rig, NULL), 101);
+        for (int beat = 0; beat < BEATS; beat++) {
+            rig_post(&rig, rig_beat, "beat");
+            if (beat == BEATS / 2) {
+                assert_true(ws_send(&ws, 0x88, true, normal, sizeof(normal)));
+            }
+        }
+        while (ws_read(&ws, WS_READ_MS) != NULL) {
+            assert_false(is_closed);
+            is_closed = ws.opcode == 8;
+        }
+        assert_true(is_closed);
+        ws_close(&ws);
+    }
+    rig_close(&rig);
+}
+
 TEST(pings_are_answered)
 {
     struct rig rig;
@@ -522,4 +551,5 @@ RUN_TESTS(cmocka_unit_test(a_new_client_hears_the_last_heartbeat),
           cmocka_unit_test(an_unmasked_frame_does_no_harm),
           cmocka_unit_test(a_flood_of_messages_closes_with_1008),
           cmocka_unit_test(a_flood_of_fragments_ends_at_the_first),
+          cmocka_unit_test(nothing_follows_a_close_while_much_is_being_said),
           cmocka_unit_test(pings_are_answered), cmocka_unit_test(a_header_of_2_GiB_harms_nobody))
