@@ -361,9 +361,12 @@ test('an operator stops the node, and the log says who did what', async () => {
   await page.click('#account summary');
   await page.click('#account button >> nth=1');
   await page.click('#drain-no');
+  await page.waitForFunction(() => document.activeElement.matches('#account summary'), null, { timeout: WAIT_MS });
   await page.click('#account summary');
   await page.click('#account button >> nth=1');
   await page.click('#drain-yes');
+  await page.waitForSelector('.account-said:not(:empty)', { timeout: WAIT_MS });
+  assert.equal(await page.textContent('.account-said'), 'The node is stopping.');
   assert.equal(await daemon.ended, 0);
   assert.match(daemon.log, /access: nobody \(anyone\) from 127\.0\.0\.1: sign in as ada: refused/);
   assert.match(daemon.log, /access: ada \(operator\) from 127\.0\.0\.1: sign in: ok/);

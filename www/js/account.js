@@ -16,10 +16,20 @@ export function signIn() {
   window.location.replace(`/login${window.location.hash}`);
 }
 
-async function send(method, path, state) {
+async function session() {
+  const response = await fetch('/api/v1/session', { cache: 'no-store' });
+  return response.json();
+}
+
+// With the token of now: whoever signed in anew in another tab has another one.
+async function send(method, path) {
+  const state = await session();
   const response = await fetch(`/api/v1/${path}`, {
     method, cache: 'no-store', headers: { 'X-CSRF-Token': state.csrf_token },
   });
+  if (response.status === 401) {
+    signIn(); // signed out elsewhere
+  }
   if (!response.ok) {
     throw new Error(`${path}: ${response.status}`);
   }
@@ -32,16 +42,17 @@ function button(text, onClick) {
 }
 
 // Asks first: a node that is drained is gone until it is started again.
-function drainButton(state, say) {
+function drainButton(say, comeBack) {
   const dialog = make('dialog', { class: 'card', 'aria-label': words.account.drainTitle });
 
   fill(dialog, DIALOG);
   document.body.append(dialog);
+  dialog.addEventListener('close', comeBack);
   byId('drain-no').addEventListener('click', () => dialog.close());
   byId('drain-yes').addEventListener('click', async () => {
     dialog.close();
     try {
-      await send('POST', 'drain', state);
+      await send('POST', 'drain');
       say(words.account.draining);
     } catch {
       say(words.account.failed);
@@ -52,30 +63,35 @@ function drainButton(state, say) {
 
 // Add the menu to 'tools' if anybody is signed in.
 export async function addAccount(tools) {
-  const response = await fetch('/api/v1/session', { cache: 'no-store' });
-  const state = await response.json();
+  const state = await session();
 
   if (state.csrf_token === null) {
     return;
   }
-  const said = make('p', { class: 'account-said', role: 'status' });
-  const menu = make('details', { class: 'menu', id: 'account' },
-    make('summary', { class: 'button' }, make('span', { class: 'account-name' }, state.name)));
+  const said = make('p', { class: 'account-said', role: 'status' }); // seen when the menu is closed
+  const summary = make('summary', { class: 'button' }, make('span', { class: 'account-name' }, state.name));
+  const menu = make('details', { class: 'menu', id: 'account' }, summary);
+  const say = (text) => {
+    menu.open = false;
+    setText(said, text);
+  };
   const panel = make('div', { class: 'menu-panel account-panel' },
     make('p', {}, words.account.role(words.account.roles[state.role])),
     button(words.account.signOut, async () => {
       try {
-        await send('DELETE', 'session', state);
-      } finally {
+        await send('DELETE', 'session');
         signIn();
+      } catch {
+        say(words.account.failed);
+        summary.focus();
       }
     }));
 
   if (state.actions && state.role !== 'viewer') {
-    panel.append(drainButton(state, (text) => setText(said, text)));
+    panel.append(drainButton(say, () => summary.focus())); // what opened the dialog is hidden by then
   }
-  panel.append(said);
   menu.append(panel);
+  menu.addEventListener('toggle', () => menu.open && setText(said, ''));
   bindMenu(menu);
-  tools.append(menu);
+  tools.append(make('div', { class: 'account' }, menu, said));
 }
