@@ -38,6 +38,14 @@ test('changes of a unit within 5 s are one, with the lead it began with', () => 
   assert.equal(changes.list[0].votes, 1);
 });
 
+test('where candidates are not told a change has votes and says nothing of a lead', () => {
+  const changes = new Changes();
+  const told = (votes) => unitsOf([{ row: 0, state: 'Ohio', votes, registered: null }], [], 'state', people);
+  changes.take('e', told(1), 0);
+  changes.take('e', told(4), 1000);
+  assert.deepEqual([changes.list[0].votes, changes.list[0].isLed], [3, false]);
+});
+
 test('another epoch begins anew', () => {
   const changes = new Changes();
   changes.take('e', unitsFrom({ Ohio: [2, 1] }), 0);

@@ -35,7 +35,10 @@ function spoken(name) {
   return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
 
-const titleOf = (text) => words.texts[text] ?? spoken(text);
+// The catalogue's word for a name that was received, or undefined.
+const wordOf = (catalogue, name) => (Object.hasOwn(catalogue, name) ? catalogue[name] : undefined);
+
+const titleOf = (text) => wordOf(words.texts, text) ?? spoken(text);
 
 function personOf(id) {
   return picture.people.find((one) => one.id === id);
@@ -49,7 +52,7 @@ function say(text, value) {
   if (text === 'candidate_id') {
     return personOf(value)?.name ?? value;
   }
-  return (text === 'gender' ? words.gender[value] : null) ?? value;
+  return (text === 'gender' ? wordOf(words.gender, value) : null) ?? value;
 }
 
 function colourOf(text, value) {
@@ -181,7 +184,7 @@ function drawCard(card, shape) {
   const rows = picture.model.rows(shape.name);
   const isTable = rows.length > 0 && shownAsTables().includes(shape.name);
   const drawn = breakdown(shape.texts, rows);
-  setText(head.children[0], words.tables[shape.name] ?? shape.title);
+  setText(head.children[0], wordOf(words.tables, shape.name) ?? shape.title);
   head.children[1].setAttribute('aria-pressed', String(isTable));
   head.children[1].disabled = rows.length === 0;
   card.classList.toggle('is-wide', drawn.divider !== null || drawn.kind === 'columns');

@@ -3,7 +3,9 @@
 
 import { keep, make, setColour, setText } from './dom.js';
 import { initials, partyInitials } from './palette.js';
-import { LANG, percent, words } from './words.js';
+import {
+  LANG, count, percent, words,
+} from './words.js';
 
 const collator = new Intl.Collator(LANG, { numeric: true });
 
@@ -17,7 +19,10 @@ export function describe(unit) {
   if (unit.leader !== null) {
     return words.places.led(unit.name, unit.leader.name, percent(unit.share), counted);
   }
-  return unit.isTied ? words.places.tied(unit.name, counted) : words.places.nothing(unit.name);
+  if (unit.votes === 0) {
+    return words.places.nothing(unit.name);
+  }
+  return unit.isTied ? words.places.tied(unit.name, counted) : words.places.unled(unit.name, count(unit.votes), counted);
 }
 
 export class Cells {

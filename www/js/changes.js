@@ -11,7 +11,7 @@ function leadOf({ leader, list }) {
 const isSame = (a, b) => a?.id === b?.id && a?.by === b?.by;
 
 // 'list', the newest first: {key, name, at, since, votes, from, to}: 'votes' more between 'since' and 'at',
-// 'from' and 'to' the lead before and after. 'earlier' are the votes of changes that are not kept.
+// 'from' and 'to' the lead before and after; 'isLed' where it can be said who leads. 'earlier' are the votes of changes that are not kept.
 export class Changes {
   constructor() {
     this.forget(null);
@@ -31,14 +31,15 @@ export class Changes {
       this.forget(epoch);
     }
     const { seen } = this;
-    this.seen = new Map(units.map((unit) => [unit.name, { votes: unit.votes, lead: leadOf(unit) }]));
+    this.seen = new Map(units.map((unit) => [unit.name,
+      { votes: unit.votes, lead: leadOf(unit), isLed: unit.leader !== null || unit.isTied }]));
     if (seen === null) {
       return;
     }
-    for (const [name, { votes, lead }] of this.seen) {
+    for (const [name, { votes, lead, isLed }] of this.seen) {
       const before = seen.get(name) ?? { votes: 0, lead: null };
       if (votes !== before.votes || !isSame(lead, before.lead)) {
-        this.#add(name, votes - before.votes, before.lead, lead, now);
+        this.#add(name, votes - before.votes, before.lead, lead, isLed, now);
       }
     }
     for (const { votes } of this.list.splice(CHANGES_MAX)) {
@@ -46,7 +47,7 @@ export class Changes {
     }
   }
 
-  #add(name, votes, from, to, now) {
+  #add(name, votes, from, to, isLed, now) {
     const place = this.list.findIndex((one) => one.name === name && now - one.since < MERGE_MS);
     const [held] = place < 0 ? [] : this.list.splice(place, 1);
     this.made += held ? 0 : 1;
@@ -58,6 +59,7 @@ export class Changes {
       votes: votes + (held?.votes ?? 0),
       from: held ? held.from : from,
       to,
+      isLed,
     });
   }
 }

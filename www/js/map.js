@@ -1,6 +1,8 @@
 // The map of the states of the USA: fetched when it is first asked for, with its shapes.
 
-import { keep, makeSvg, setAttributes, setColour, setText } from './dom.js';
+import {
+  keep, loadScript, makeSvg, setAttributes, setColour, setText,
+} from './dom.js';
 import { describe, markOf } from './cells.js';
 
 const LIBRARY = '/topojson-client.min.js';
@@ -46,7 +48,7 @@ function shapeOf({ properties, geometry }) {
 }
 
 async function load() {
-  const [, response] = await Promise.all([import(LIBRARY), fetch(SHAPES)]);
+  const [, response] = await Promise.all([loadScript(LIBRARY), fetch(SHAPES)]);
   if (!response.ok) {
     throw new Error(`${SHAPES}: ${response.status}`);
   }

@@ -43,8 +43,8 @@ function worst(pairs) {
     : null;
 }
 
-// Every stage once, in the order of the topology, with all that its nodes say added up. Nodes that
-// are gone or have stopped count only where no other runs the stage.
+// Every stage once, by the name of a node and then in the order of its topology, with all that its nodes say
+// added up. Nodes that are gone or have stopped count only where no other runs the stage.
 export function stagesOf(nodes) {
   const byName = new Map();
   for (const node of nodes) {

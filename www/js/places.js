@@ -176,7 +176,10 @@ function drawOne(units) {
   })));
 }
 
-function leadText({ from, to }) {
+function leadText({ from, to, isLed }) {
+  if (!isLed) {
+    return '';
+  }
   if (to === null) {
     return from === null ? words.places.noLead : words.places.leadLost(from.name);
   }

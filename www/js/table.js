@@ -49,6 +49,7 @@ export class Table {
     this.settings = settings;
     this.rows = [];
     this.order = [];
+    this.ranked = new Set(); // keys of the rows that 'order' was made of
     this.rankedAt = -Infinity;
     this.rankedBy = '';
     fill(root, markup(shape.name));
@@ -60,8 +61,8 @@ export class Table {
   update(rows) {
     this.rows = rows;
     const view = this.#view();
-    this.#rank(view);
     const byKey = new Map(rows.map((row) => [String(this.shape.keyOf(row)), row]));
+    this.#rank(view, byKey);
     const shown = this.order.map((key) => byKey.get(key)).filter((row) => row !== undefined);
     const pages = Math.max(1, Math.ceil(shown.length / view.size));
     const page = Math.min(view.page, pages);
@@ -103,15 +104,16 @@ export class Table {
   }
 
   // The order of rows is made anew when the user asks, when rows come or go, or when 5 s have passed.
-  #rank(view) {
+  #rank(view, byKey) {
     const now = performance.now();
+    const isSame = byKey.size === this.ranked.size && [...byKey.keys()].every((key) => this.ranked.has(key));
     const by = SETTINGS.map((name) => this.settings.get(name)).join(' ');
-    if (by === this.rankedBy && now - this.rankedAt < RERANK_MS && this.rows.length === this.rankedRows) {
+    if (by === this.rankedBy && now - this.rankedAt < RERANK_MS && isSame) {
       return;
     }
     this.rankedBy = by;
     this.rankedAt = now;
-    this.rankedRows = this.rows.length;
+    this.ranked = new Set(byKey.keys());
     const [name] = this.shape.columns;
     const sought = view.filter.trim().toLocaleLowerCase(LANG);
     const list = this.rows

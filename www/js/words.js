@@ -186,6 +186,7 @@ export const words = {
     led: (place, name, share, counted) => `${isolate(place)}: ${isolate(name)} leads with ${share}${counted}`,
     tied: (place, counted) => `${isolate(place)}: a tie${counted}`,
     nothing: (place) => `${isolate(place)}: no votes yet`,
+    unled: (place, votes, counted) => `${isolate(place)}: ${votes} ${votes === '1' ? 'vote' : 'votes'}${counted}`,
     counted: (part) => `, ${part} of the registered voters counted`,
     changes: 'Latest changes',
     noChanges: 'Nothing has changed since this view was opened.',
@@ -235,7 +236,7 @@ export const words = {
     unfollowed: 'This dashboard does not follow the nodes: add "table.nodes = votingd_nodes" to its section of the topology.',
     failed: 'The pipeline could not be fetched. The page keeps trying.',
     old: (t) => `The pipeline could not be fetched since ${t}. These numbers are old; the page keeps trying.`,
-    help: 'A dashed line leads to a stage that follows a topic as a table. Rates and times are those of the last ten seconds or so. Latency counts from a record’s timestamp until what came of it is committed. Of several nodes rates are added up, and the slowest time is shown.',
+    help: 'A dashed line leads to a stage that follows a topic as a table. Rates and times are those of the last five reports of a node. Latency counts from a record’s timestamp until what came of it is committed. Of several nodes rates are added up, and the slowest time is shown.',
     figures: {
       in: 'In',
       out: 'Out',
