@@ -212,6 +212,26 @@ test('signing in, the menu and its question are accessible in both themes', asyn
   await page.context().close();
 });
 
+test('a page that was loaded with an older token signs out all the same', async () => {
+  const page = await open(`http://127.0.0.1:${port}/`);
+  const isSession = '**/api/v1/session';
+
+  await signIn(page, 'ada');
+  await signedIn(page);
+  await page.route(isSession, async (route) => {
+    const response = await route.fetch();
+    await route.fulfill({ response, json: { ...await response.json(), csrf_token: '0'.repeat(64) } });
+  });
+  await page.reload();
+  await signedIn(page);
+  await page.unroute(isSession);
+  await page.click('#account summary');
+  await page.click('#account button >> nth=0');
+  await page.waitForURL('**/login*', { timeout: WAIT_MS });
+  assert.equal(await page.evaluate(async () => (await (await fetch('/api/v1/session')).json()).role), 'anyone');
+  await page.context().close();
+});
+
 test('signing out ends every page of the session', async () => {
   const page = await open(`http://127.0.0.1:${port}/`);
 
@@ -361,7 +381,7 @@ test('an operator stops the node, and the log says who did what', async () => {
   await page.click('#account summary');
   await page.click('#account button >> nth=1');
   await page.click('#drain-no');
-  await page.waitForFunction(() => document.activeElement.matches('#account summary'), null, { timeout: WAIT_MS });
+  await page.waitForSelector('#account summary:focus', { timeout: WAIT_MS });
   await page.click('#account summary');
   await page.click('#account button >> nth=1');
   await page.click('#drain-yes');
