@@ -10,6 +10,7 @@
 #include "measure.h"
 
 #define CANDIDATES_MAX 16
+#define ASK_MS 10000
 
 enum { VOTERS, PER_CANDIDATE, PER_STATE, TOPICS };
 
@@ -24,7 +25,8 @@ struct onlooker {
         char id[64];
         int64_t votes;
     } totals[CANDIDATES_MAX];
-    int64_t newest_ms[ONLOOKER_PARTITIONS]; /* record time of the newest total per state */
+    int64_t newest[ONLOOKER_PARTITIONS]; /* offset of the newest total per state */
+    int64_t ends[ONLOOKER_PARTITIONS];   /* where they ended at onlooker_mark */
 };
 
 struct onlooker *onlooker_new(const struct election *election)
@@ -93,7 +95,7 @@ static void take(struct onlooker *onlooker, const rd_kafka_message_t *message)
     } else if (strcmp(topic, onlooker->topics[PER_CANDIDATE]) == 0) {
         take_total(onlooker, message);
     } else {
-        onlooker->newest_ms[message->partition] = rd_kafka_message_timestamp(message, NULL);
+        onlooker->newest[message->partition] = message->offset;
     }
 }
 
@@ -123,12 +125,24 @@ int64_t onlooker_behind(const struct onlooker *onlooker)
     return behind;
 }
 
-int onlooker_moving(const struct onlooker *onlooker, int64_t since_wall_ms)
+void onlooker_mark(struct onlooker *onlooker)
+{
+    for (int p = 0; p < ONLOOKER_PARTITIONS; p++) {
+        int64_t begin;
+        const rd_kafka_resp_err_t error = rd_kafka_query_watermark_offsets(
+            onlooker->rk, onlooker->topics[PER_STATE], p, &begin, &onlooker->ends[p], ASK_MS);
+
+        assert(error == RD_KAFKA_RESP_ERR_NO_ERROR);
+        (void)error; /* only asserted */
+    }
+}
+
+int onlooker_moving(const struct onlooker *onlooker)
 {
     int moving = 0;
 
     for (int p = 0; p < ONLOOKER_PARTITIONS; p++) {
-        moving += onlooker->newest_ms[p] >= since_wall_ms;
+        moving += onlooker->newest[p] >= onlooker->ends[p];
     }
     return moving;
 }

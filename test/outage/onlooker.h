@@ -19,7 +19,10 @@ void onlooker_look(struct onlooker *onlooker, int ms);
 /* Voters published, and not counted in the published totals. */
 int64_t onlooker_behind(const struct onlooker *onlooker);
 
-/* Partitions of the totals with a record written at or after this wall clock. */
-int onlooker_moving(const struct onlooker *onlooker, int64_t since_wall_ms);
+/* From now on, what is in the topics is old, committed or not. */
+void onlooker_mark(struct onlooker *onlooker);
+
+/* Partitions of the totals with a record written after that. */
+int onlooker_moving(const struct onlooker *onlooker);
 
 #endif
