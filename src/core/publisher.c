@@ -289,6 +289,7 @@ struct vd_publisher *vd_publisher_new(struct vd_kafka *kafka, struct vd_loop *lo
 enum vd_status vd_publisher_send(struct vd_publisher *publisher,
                                  const struct vd_publication *record, struct vd_err *err)
 {
+    rd_kafka_topic_t *topic;
     rd_kafka_resp_err_t error;
 
     assert(record->partition >= 0 && !publisher->is_closing);
@@ -299,13 +300,21 @@ enum vd_status vd_publisher_send(struct vd_publisher *publisher,
     if (publisher->rk == NULL && open_producer(publisher, err) != VD_OK) {
         return VD_FAILED;
     }
+    /* A new one is asked for at once, which a record with a name does not do: it would wait for the
+     * library's next look around, up to a second (2.0.2). */
+    topic = rd_kafka_topic_new(publisher->rk, record->topic, NULL);
+    if (topic == NULL) {
+        return vd_fail(err, VD_FAILED, "could not publish to \"%s\": %s", record->topic,
+                       rd_kafka_err2str(rd_kafka_last_error()));
+    }
     error = rd_kafka_producev(
-        publisher->rk, RD_KAFKA_V_TOPIC(record->topic), RD_KAFKA_V_PARTITION(record->partition),
+        publisher->rk, RD_KAFKA_V_RKT(topic), RD_KAFKA_V_PARTITION(record->partition),
         RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY), RD_KAFKA_V_KEY(record->key, record->key_len),
         RD_KAFKA_V_VALUE((void *)(uintptr_t)record->value, record->value_len),
         RD_KAFKA_V_TIMESTAMP(record->timestamp_ms),
         RD_KAFKA_V_OPAQUE(record->is_fleeting ? (void *)(uintptr_t)&fleeting : NULL),
         RD_KAFKA_V_END);
+    rd_kafka_topic_destroy(topic);
     switch (error) {
     case RD_KAFKA_RESP_ERR_NO_ERROR:
         if (record->is_fleeting) {

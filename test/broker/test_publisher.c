@@ -89,6 +89,30 @@ TEST(what_is_published_is_read_back_by_a_table)
     broker_fini(&at.broker);
 }
 
+TEST(a_new_topic_does_not_wait_for_the_library_to_look_around)
+{
+    enum { TOPICS = 10 }; /* each of them would wait for a second, or half of one */
+    struct scene at = {0};
+    int64_t begin_ms = 0;
+
+    broker_init(&at.broker);
+    for (int i = 0; i < TOPICS; i++) {
+        (void)broker_topic(&at.broker, "published", 1, "compact");
+    }
+    broker_ensure(&at.broker);
+    at.publisher =
+        vd_publisher_new(at.broker.kafka, &at.broker.loop, at.broker.log, at.broker.metrics);
+    for (int i = 0; i < TOPICS; i++) {
+        at.topic = at.broker.topics[i].name;
+        assert_int_equal(publish(&at, 0, "key", "value"), VD_OK);
+        broker_wait(&at.broker, vd_publisher_waiting(at.publisher) == 0);
+        begin_ms = i == 0 ? vd_mono_ms() : begin_ms; /* the first one waits for the connection */
+    }
+    assert_in_range(vd_mono_ms() - begin_ms, 0, TOPICS * 1000 / 4);
+    scene_close(&at, 5000);
+    broker_fini(&at.broker);
+}
+
 TEST(a_close_waits_for_what_is_queued)
 {
     struct scene at;
@@ -157,6 +181,7 @@ TEST(without_a_broker_the_queue_fills_up_and_a_close_gives_up_in_time)
 }
 
 RUN_BROKER_TESTS(cmocka_unit_test(what_is_published_is_read_back_by_a_table),
+                 cmocka_unit_test(a_new_topic_does_not_wait_for_the_library_to_look_around),
                  cmocka_unit_test(a_close_waits_for_what_is_queued),
                  cmocka_unit_test(a_publisher_that_sent_nothing_closes_at_once),
                  cmocka_unit_test(a_partition_that_is_not_there_fails_the_record_and_is_counted),
