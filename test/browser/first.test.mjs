@@ -1,6 +1,9 @@
 // The whole way: config/election.ini on a real broker and database, its page in Chromium. What the
 // page shows must be what the database holds.
 import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
 import { Election } from './election.mjs';
@@ -10,9 +13,13 @@ import {
 import { testPipeline } from './pipeline_page.mjs';
 
 const VOTERS = 1000;
+// Two of the three that the topology's seed makes have a photo: one point.
+const WITH_PHOTO = ['99b4ed3b-1b39-42dd-bdc4-918d0f08b0b0', '920dcc32-8b5f-4c64-a8dd-af2f91bf6860'];
+const PNG = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6kgAAAABJRU5ErkJggg==', 'base64');
 
 skipWithoutBrowser();
 
+const photos = mkdtempSync(join(tmpdir(), 'votingd-photos-'));
 let election;
 let browser;
 let page;
@@ -27,7 +34,9 @@ const show = async (view) => {
 };
 
 before(async () => {
-  election = await Election.begin('page_first', ['--set', `stage:generator.voters=${VOTERS}`]);
+  WITH_PHOTO.forEach((id) => writeFileSync(join(photos, `${id}.png`), PNG));
+  election = await Election.begin('page_first', ['--set', `stage:generator.voters=${VOTERS}`,
+    '--set', `stage:dashboard.photos=${photos}`]);
   await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
   browser = await Browser.begin(election);
   page = await browser.open();
@@ -36,6 +45,7 @@ before(async () => {
 after(async () => {
   await browser?.end();
   await election?.wipe();
+  rmSync(photos, { recursive: true });
 });
 
 test('the totals become those of the database', async () => {
@@ -64,6 +74,18 @@ test('the leader and the candidate table are those of the database', async () =>
   assert.equal(await number('leader-votes'), votes[0]);
   assert.equal(await text('leader-title'),
     leaders.length > 1 ? 'Tied for the lead' : 'Leading candidate');
+});
+
+test('a photo takes the place of the initials of those who have one', async () => {
+  const shown = () => page.$$eval('#leader-faces, #candidates-body tr', (nodes) => nodes.map((node) => {
+    const image = node.querySelector('.avatar-photo');
+    const id = node.querySelector('.id')?.textContent ?? node.firstChild.dataset.key;
+    return [id, image.checkVisibility() && image.naturalWidth > 0, /^\p{Lu}{2}$/u.test(image.alt)];
+  }));
+  await election.waitFor('the photos', 20000, async () => (await shown()).filter((one) => one[1]).length >= 2);
+  const rows = await shown();
+  assert.equal(rows.length, 4);
+  assert.deepEqual(rows, rows.map(([id]) => [id, WITH_PHOTO.includes(id), true]));
 });
 
 test('bars, ring and table show the same numbers, and shares add up to 100.0', async () => {

@@ -68,7 +68,7 @@ test('a delta may rename a row, and a later hello changes no number', () => {
   const model = begun();
   model.apply(delta(5, 11, { add: { candidate: [[0, 'c1', 'Beth', 'Q', null]] }, rows: {} }));
   assert.deepEqual(model.candidates(), [{
-    id: 'c1', name: 'Beth', party: 'Q', votes: 10,
+    id: 'c1', name: 'Beth', party: 'Q', votes: 10, photo: null,
   }]);
   assert.equal(model.apply(hello()), 'applied');
   assert.equal(model.candidates()[0].votes, 10);
@@ -115,8 +115,16 @@ test('what was not named yet is shown by its id', () => {
   const model = begun();
   model.apply(delta(5, 11, { add: { candidate: [[1, 'c2', null, null, null]] }, rows: { candidate: [[1, 3]] } }));
   assert.deepEqual(model.candidates()[1], {
-    id: 'c2', name: 'c2', party: '', votes: 3,
+    id: 'c2', name: 'c2', party: '', votes: 3, photo: null,
   });
+});
+
+test('a photo is asked for only of those who have one', () => {
+  const model = new Model();
+  model.apply({ ...hello(), preload: { ...preload, contests: [{ table: 'candidate', photos: ['c2'] }] } });
+  model.apply(snapshot(5, 10));
+  model.apply(delta(5, 11, { add: { candidate: [[1, 'c2', 'Bob', 'Q', null]] }, rows: { candidate: [[1, 3]] } }));
+  assert.deepEqual(model.candidates().map((one) => one.photo), [null, '/photos/c2']);
 });
 
 test('a copy stays as it was, whatever comes later', () => {

@@ -10,7 +10,7 @@
 
 #define NIGHT_MS 1700000000000
 
-static const struct wire_election election = {"election", "Night", "live"};
+static const struct wire_election election = {.id = "election", .title = "Night", .kind = "live"};
 
 static enum wire_source quiet(void *arg)
 {

@@ -8,7 +8,12 @@
 #include "alloc.h"
 #include "test.h"
 
-static const struct wire_election election = {"election", "Night \"one\"", "simulated"};
+static const char *const photos[] = {"c1", "c-9"};
+static const struct wire_election election = {.id = "election",
+                                              .title = "Night \"one\"",
+                                              .kind = "simulated",
+                                              .photos = photos,
+                                              .photo_count = 2};
 
 static void begin(struct picture *picture)
 {
@@ -132,7 +137,7 @@ TEST(hello_names_tables_columns_and_rows)
     picture_fini(&picture);
 }
 
-TEST(contest_names_the_tables_of_its_candidates_and_units)
+TEST(contest_names_its_tables_and_who_has_a_photo)
 {
     VD_AUTO(buf) struct vd_buf out = {0};
     struct picture picture;
@@ -142,7 +147,7 @@ TEST(contest_names_the_tables_of_its_candidates_and_units)
     assert_non_null(strstr(vd_buf_text(&out),
                            "\"contests\":[{\"id\":\"election\",\"election\":\"election\","
                            "\"name\":\"Night \\\"one\\\"\",\"table\":\"candidate\","
-                           "\"units\":\"state\"}]"));
+                           "\"units\":\"state\",\"photos\":[\"c1\",\"c-9\"]}]"));
     assert_non_null(strstr(out.data, "\"state\":{\"title\":\"State\",\"texts\":[\"state\"],"
                                      "\"columns\":[\"votes\",\"registered\"]}"));
     picture_fini(&picture);
@@ -258,7 +263,7 @@ RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
           cmocka_unit_test(delta_tells_new_names_to_those_who_said_hello_before),
           cmocka_unit_test(beat_and_version_are_short),
           cmocka_unit_test(hello_names_tables_columns_and_rows),
-          cmocka_unit_test(contest_names_the_tables_of_its_candidates_and_units),
+          cmocka_unit_test(contest_names_its_tables_and_who_has_a_photo),
           cmocka_unit_test(shape_of_an_aggregate_comes_with_its_first_row),
           cmocka_unit_test(changes_since_any_picture_are_absolute),
           cmocka_unit_test(long_changes_are_cut_between_pictures_and_end))

@@ -3,19 +3,37 @@
 import { keep, make, makeSvg, setAttributes, setColour, setFill, setText } from './dom.js';
 import { initials } from './palette.js';
 
-// A round portrait drawn from initials and party colour: same candidate, same picture.
+// A round portrait drawn from initials and party colour: same candidate, same picture. A photo comes
+// over it once it has arrived; where it does not, the initials stay.
 export function avatar(className) {
-  return makeSvg('svg', { class: className, viewBox: '0 0 64 64', 'aria-hidden': 'true' },
-    makeSvg('circle', { cx: 32, cy: 32, r: 31, class: 'avatar-ground' }),
-    makeSvg('circle', { cx: 32, cy: 32, r: 27.5, class: 'avatar-ring' }),
-    makeSvg('text', {
-      x: 32, y: 33, 'text-anchor': 'middle', 'dominant-baseline': 'central', class: 'avatar-text',
-    }));
+  const photo = make('img', { class: 'avatar-photo', hidden: true });
+  photo.addEventListener('load', () => {
+    photo.hidden = false;
+  });
+  return make('span', { class: className },
+    makeSvg('svg', { viewBox: '0 0 64 64', 'aria-hidden': 'true' },
+      makeSvg('circle', { cx: 32, cy: 32, r: 31, class: 'avatar-ground' }),
+      makeSvg('circle', { cx: 32, cy: 32, r: 27.5, class: 'avatar-ring' }),
+      makeSvg('text', {
+        x: 32, y: 33, 'text-anchor': 'middle', 'dominant-baseline': 'central', class: 'avatar-text',
+      })),
+    photo);
 }
 
-export function setAvatar(node, name, colour) {
+// 'photo': its address, if there is one.
+export function setAvatar(node, { name, photo = null }, colour) {
+  const [drawn, image] = node.children;
   setColour(node, colour);
-  setText(node.lastChild, initials(name));
+  setText(drawn.lastChild, initials(name));
+  image.alt = initials(name);
+  if (image.getAttribute('src') !== photo) {
+    image.hidden = true;
+    if (photo === null) {
+      image.removeAttribute('src');
+    } else {
+      image.src = photo;
+    }
+  }
 }
 
 // Rows of label, bar and number. 'items': {key, label, mark, part, value, note, colour}; 'part' is

@@ -168,11 +168,13 @@ export class Model {
   }
 
   candidates() {
+    const photos = new Set(this.preload?.contests[0]?.photos);
     return this.rows('candidate').map((row) => ({
       id: row.candidate_id,
       name: row.candidate_name ?? row.candidate_id,
       party: row.party_affiliation ?? '',
       votes: row.votes,
+      photo: photos.has(row.candidate_id) ? `/photos/${row.candidate_id}` : null,
     }));
   }
 

@@ -171,7 +171,7 @@ function drawLeader({ list, leaders, total }, palette) {
   setText(byId('leader-title'), isTied ? words.tied : words.leading);
   keep(byId('leader-faces'), leaders.slice(0, FACES_MAX), (one) => one.id,
     () => avatar('avatar avatar-large'),
-    (node, one) => setAvatar(node, one.name, palette.of(one)));
+    (node, one) => setAvatar(node, one, palette.of(one)));
   setText(byId('leader-name'), leaders.length === 0
     ? words.noVotes
     : leaders.map((one) => isolate(one.name)).join(words.and));
@@ -229,7 +229,7 @@ function drawTable({ list, total }, palette) {
     const [rank, name, party, votes, share, lead, id] = node.children;
     setColour(node, palette.of(one));
     setCell(rank, count(place + 1));
-    setAvatar(name.firstChild.firstChild, one.name, palette.of(one));
+    setAvatar(name.firstChild.firstChild, one, palette.of(one));
     setText(name.firstChild.lastChild, one.name);
     setText(party, one.party || words.independent);
     setText(id.firstChild, one.id);

@@ -10,6 +10,7 @@
 #include "feed.h"
 #include "history.h"
 #include "page.h"
+#include "photos.h"
 #include "picture.h"
 #include "pipeline.h"
 #include "stage.h"
@@ -31,6 +32,7 @@ struct watch {
 struct dashboard {
     /* options */
     char *www;
+    char *photos;
     char *title;
     char *kind;
     int64_t tick_ms;
@@ -42,6 +44,7 @@ struct dashboard {
 
     struct vd_stage *stage;
     struct wire_election election;
+    struct photos served;
     struct picture picture;
     struct history *history; /* owned */
     struct pipeline pipeline;
@@ -66,6 +69,9 @@ struct dashboard {
 static const struct vd_opt dashboard_opts[] = {
     VD_OPT(struct dashboard, www, .def = VD_DATA_DIR "/www", .min = 1, .max = 4096,
            .help = "the folder that holds the page"),
+    VD_OPT(struct dashboard, photos, .def = "", .max = 4096,
+           .help = "a folder of the candidates' photos, CANDIDATE_ID.jpg, .png or .webp, read at "
+                   "start: 256 at most, each of 256 KiB at most; without, initials are shown"),
     VD_OPT(struct dashboard, title, .def = "Real-time Election Dashboard", .min = 1, .max = 200,
            .help = "the election's name, on top of the page"),
     VD_OPT(struct dashboard, kind, .def = "simulated", .choices = "live|simulated|replay",
@@ -251,7 +257,10 @@ static enum vd_status dashboard_check(struct vd_stage *stage, void *state, struc
 {
     const struct dashboard *dashboard = state;
 
-    return page_check(dashboard->www, err);
+    if (page_check(dashboard->www, err) != VD_OK) {
+        return err->status;
+    }
+    return dashboard->photos[0] == '\0' ? VD_OK : photos_check(dashboard->photos, err);
 }
 
 static void begin_picture(struct dashboard *dashboard)
@@ -292,11 +301,25 @@ static void get_metrics(struct dashboard *dashboard)
         vd_stage_metric(stage, VD_COUNTER, "dashboard_pictures_total", NULL, "Pictures made.");
 }
 
+static enum vd_status serve_photos(struct dashboard *dashboard, struct vd_err *err)
+{
+    struct vd_stage *stage = dashboard->stage;
+
+    if (dashboard->photos[0] != '\0' &&
+        photos_serve(&dashboard->served, dashboard->photos, vd_stage_web(stage),
+                     vd_stage_log(stage), err) != VD_OK) {
+        return err->status;
+    }
+    dashboard->election.photos = (const char *const *)dashboard->served.ids;
+    dashboard->election.photo_count = dashboard->served.count;
+    return VD_OK;
+}
+
 static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
 {
     struct vd_web *web = vd_stage_web(dashboard->stage);
 
-    if (page_serve(web, dashboard->www, err) != VD_OK ||
+    if (page_serve(web, dashboard->www, err) != VD_OK || serve_photos(dashboard, err) != VD_OK ||
         api_serve(web, &dashboard->api, err) != VD_OK ||
         pipeline_serve(web, &dashboard->pipeline, err) != VD_OK) {
         return err->status;
@@ -395,6 +418,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
     history_free(vd_take(dashboard->history));
     picture_fini(&dashboard->picture);
     pipeline_fini(&dashboard->pipeline);
+    photos_fini(&dashboard->served);
     free(dashboard->watches);
 }
 

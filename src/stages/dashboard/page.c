@@ -1,12 +1,11 @@
 /* The page's files, from the folder into the web server. */
 #include "page.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "alloc.h"
 #include "buf.h"
+#include "file.h"
 #include "web.h"
 
 #define FILE_BYTES_MAX ((size_t)1024 * 1024)
@@ -29,38 +28,15 @@ static const struct page_file {
 #include "page_files.h"
 };
 
-static void close_file(FILE *file)
-{
-    (void)fclose(file); /* only read from */
-}
-VD_AUTO_KIND(file, FILE *, close_file)
-
 static enum vd_status read_file(const char *www, const char *name, struct vd_buf *bytes,
                                 struct vd_err *err)
 {
     VD_AUTO(mem) char *path = vd_format("%s/%s", www, name);
-    VD_AUTO(file) FILE *file = fopen(path, "rbe");
-    size_t got = 0;
 
-    if (file == NULL) {
-        return vd_fail(err, VD_INVALID,
-                       "option \"www\": could not open \"%s\": %s; set it to the folder that holds "
-                       "the page's index.html",
-                       path, strerror(errno));
-    }
-    do {
-        vd_buf_reserve(bytes, 16384);
-        got = fread(bytes->data + bytes->len, 1, 16384, file);
-        bytes->len += got;
-    } while (got > 0 && bytes->len <= FILE_BYTES_MAX);
-    if (ferror(file) != 0) {
-        return vd_fail(err, VD_INVALID, "option \"www\": could not read \"%s\"", path);
-    }
-    if (bytes->len > FILE_BYTES_MAX) {
-        return vd_fail(err, VD_INVALID, "option \"www\": \"%s\" has more than %zu bytes", path,
-                       FILE_BYTES_MAX);
-    }
-    return VD_OK;
+    return file_read(path, FILE_BYTES_MAX, bytes, err) == VD_OK
+               ? VD_OK
+               : vd_fail_in(err, "option \"www\" (set it to the folder that holds the page's "
+                                 "index.html)");
 }
 
 enum vd_status page_check(const char *www, struct vd_err *err)

@@ -206,6 +206,8 @@ void wire_preload(struct vd_buf *out, const struct picture *picture,
     add_member(out, "name", election->title);
     add_member(out, "table", picture->tables[PICTURE_CANDIDATE].name);
     add_member(out, "units", picture->tables[PICTURE_STATE].name);
+    vd_buf_add_text(out, ",\"photos\":");
+    add_names(out, election->photos, election->photo_count);
     vd_buf_add_text(out, "}],\"tables\":{");
     for (size_t table = 0; table < picture->table_count; table++) {
         if (table > 0) {

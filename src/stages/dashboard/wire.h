@@ -11,8 +11,9 @@
  * ...], ...]} by its texts, both absolute. The preload is what is said once: elections, contests,
  * every table with its title and the names of texts and columns, and the texts of all rows. It
  * says nothing twice: a contest names the table whose rows are its candidates ("table", each with
- * its party) and that of its reporting units ("units"). An aggregate's texts are known from its
- * first record on; then the frames that bring it have its shape in "tables", in front of its rows.
+ * its party) and that of its reporting units ("units"), and in "photos" the ids of those whose
+ * photo is at /photos/ID. An aggregate's texts are known from its first record on; then the frames
+ * that bring it have its shape in "tables", in front of its rows.
  */
 #ifndef VD_DASHBOARD_WIRE_H
 #define VD_DASHBOARD_WIRE_H
@@ -37,7 +38,9 @@ enum wire_source {
 struct wire_election {
     const char *id;
     const char *title;
-    const char *kind; /* live, simulated, replay */
+    const char *kind;          /* live, simulated, replay */
+    const char *const *photos; /* ids of the candidates that have one */
+    size_t photo_count;
 };
 
 const char *wire_source_name(enum wire_source source);
