@@ -422,10 +422,7 @@ void audit_fini(struct audit *audit)
         free(audit->parts[p].sources);
     }
     for (int g = 0; g < GROUPS; g++) {
-        struct recount *recount = &audit->recounts[g];
-
-        names_fini(&recount->keys);
-        free(recount->tallies);
+        audit_forget(&audit->recounts[g]);
     }
     names_fini(&audit->ids);
     names_fini(&audit->candidates);

@@ -41,10 +41,19 @@ struct voter {
 
 #define GROUPS 8
 
-/* The count under one key of an aggregate, from four sides. */
+/* An aggregate: its topic, the member with the count, and its key said in SQL. */
+struct group {
+    const char *topic, *count, *key_sql;
+    const char *name;       /* in agg_partials, and of the picture's table */
+    const char *members[2]; /* of the key, in its order; the second one may be NULL */
+};
+extern const struct group audit_groups[GROUPS];
+
+/* The count under one key of an aggregate, from five sides. */
 struct tally {
     int64_t votes, rows, shown; /* in votes_topic, in PostgreSQL, published */
     int64_t partials;           /* sum over agg_partials */
+    int64_t page;               /* in the dashboard's picture */
     double sequence;            /* highest published */
     int32_t partition;          /* of the record published first, -1: none */
     bool is_stale;              /* the newest record is not the one that counts */
@@ -96,6 +105,10 @@ void audit_read(struct audit *audit);
 /* Every record of voters_topic became exactly one thing; votes_topic and PostgreSQL agree. */
 void audit_check_votes(struct audit *audit);
 
+/* The tally of a key, made if it is new. Valid until the next call. */
+struct tally *audit_tally(struct recount *recount, const char *key);
+void audit_forget(struct recount *recount);
+
 /* Count a vote (a JSON object) in all aggregates. */
 struct cJSON;
 void audit_count_vote(struct audit *audit, const struct cJSON *vote);
@@ -111,6 +124,10 @@ uint64_t audit_vote_hash(const char *voter, const char *candidate);
 
 /* Published totals, partials, votes_topic and PostgreSQL agree. */
 void audit_check_totals(struct audit *audit);
+
+/* The answer of a dashboard's /api/v1/snapshot, in a file, agrees with PostgreSQL, votes_topic and
+ * the published totals; after audit_check_totals. 'number' tells it from others in the report. */
+void audit_check_picture(struct audit *audit, const char *path, int number);
 
 void audit_fini(struct audit *audit);
 

@@ -19,6 +19,7 @@ static const char usage[] =
     "  --voters N        so many votes there must be\n"
     "  --rejected N      so many repeats there must be\n"
     "  --dead N          so many dead letters there must be\n"
+    "  --picture FILE    what a dashboard's /api/v1/snapshot answered last; once for each of them\n"
     "  --lost            votes or offsets were lost on purpose: a reject may stand twice\n"
     "  -h, --help        this text\n"
     "\n"
@@ -43,22 +44,32 @@ static const char *const all_topics[] = {
     "aggregated_votes_by_state_and_candidate",
 };
 
+#define PICTURES_MAX 8
+
 struct options {
     const char *database;
+    const char *pictures[PICTURES_MAX];
+    int picture_count;
     int64_t voters, rejected, dead; /* -1: not said */
 };
 
+static void add_picture(struct options *options, const char *path)
+{
+    if (options->picture_count == PICTURES_MAX) {
+        (void)fprintf(stderr, "vd_check: at most %d pictures can be compared\n", PICTURES_MAX);
+        exit(2);
+    }
+    options->pictures[options->picture_count++] = path;
+}
+
 static void read_options(int argc, char **argv, struct audit *audit, struct options *options)
 {
-    static const struct option names[] = {{"brokers", required_argument, NULL, 'b'},
-                                          {"database", required_argument, NULL, 'd'},
-                                          {"suffix", required_argument, NULL, 's'},
-                                          {"voters", required_argument, NULL, 'v'},
-                                          {"rejected", required_argument, NULL, 'r'},
-                                          {"dead", required_argument, NULL, 'x'},
-                                          {"lost", no_argument, NULL, 'l'},
-                                          {"help", no_argument, NULL, 'h'},
-                                          {NULL, 0, NULL, 0}};
+    static const struct option names[] = {
+        {"brokers", required_argument, NULL, 'b'},  {"database", required_argument, NULL, 'd'},
+        {"suffix", required_argument, NULL, 's'},   {"voters", required_argument, NULL, 'v'},
+        {"rejected", required_argument, NULL, 'r'}, {"dead", required_argument, NULL, 'x'},
+        {"picture", required_argument, NULL, 'p'},  {"lost", no_argument, NULL, 'l'},
+        {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0}};
     int letter;
 
     while ((letter = getopt_long(argc, argv, "h", names, NULL)) != -1) {
@@ -80,6 +91,9 @@ static void read_options(int argc, char **argv, struct audit *audit, struct opti
             break;
         case 'x':
             options->dead = strtoll(optarg, NULL, 10);
+            break;
+        case 'p':
+            add_picture(options, optarg);
             break;
         case 'l':
             audit->may_repeat = true;
@@ -146,6 +160,9 @@ int main(int argc, char **argv)
     audit_check_votes(&audit);
     audit_check_partials(&audit);
     audit_check_totals(&audit);
+    for (int i = 0; i < options.picture_count; i++) {
+        audit_check_picture(&audit, options.pictures[i], i + 1);
+    }
     check_open_transactions(&audit);
     differences = audit.differences;
     (void)printf("%s\n", differences == 0 ? "all invariants hold" : "NOT ALL INVARIANTS HOLD");

@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include "../broker/election.h"
+#include "../wait.h"
 
 #define VOTERS 1000
 #define REPEATS 3
@@ -15,6 +17,7 @@
 #define OUTPUT_BYTES_MAX 65536
 
 static struct election election;
+static char picture[64];              /* file: what the dashboard showed last */
 static char output[OUTPUT_BYTES_MAX]; /* of the last check */
 
 /* Run vd_check on the election, with more options. Returns: its exit code. */
@@ -24,10 +27,12 @@ static int check_with(const char *more)
     FILE *pipe;
     size_t len;
 
-    (void)snprintf(command, sizeof(command),
-                   "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d %s 2>&1",
-                   getenv("VD_CHECK"), election.database, election.name, VOTERS, REPEATS, POISON,
-                   more);
+    (void)snprintf(
+        command, sizeof(command),
+        "%s --database '%s' --suffix=-%s --voters %d --rejected %d --dead %d --picture %s"
+        " %s 2>&1",
+        getenv("VD_CHECK"), election.database, election.name, VOTERS, REPEATS, POISON, picture,
+        more);
     pipe = popen(command, "re");
     assert_non_null(pipe);
     len = fread(output, 1, sizeof(output) - 1, pipe);
@@ -40,17 +45,26 @@ static int check(void)
     return check_with("");
 }
 
+/* The last check must have said that this differs. */
+__attribute__((format(printf, 1, 2))) static void assert_differs(const char *format, ...)
+{
+    char line[256] = "DIFFERS ";
+    va_list args;
+
+    va_start(args, format);
+    (void)vsnprintf(line + strlen(line), sizeof(line) - strlen(line), format, args);
+    va_end(args);
+    if (strstr(output, line) == NULL) {
+        print_message("%s", output);
+        fail_msg("not found: %s", line);
+    }
+}
+
 /* The check must fail, and say that this differs. */
 static void assert_found(const char *invariant)
 {
-    char line[256];
-    int code = check();
-
-    (void)snprintf(line, sizeof(line), "DIFFERS %s", invariant);
-    if (code != 1 || strstr(output, line) == NULL) {
-        print_message("%s", output);
-        fail_msg("exit code %d, and not found: %s", code, line);
-    }
+    assert_int_equal(check(), 1);
+    assert_differs("%s", invariant);
 }
 
 static void assert_sound(void)
@@ -77,6 +91,28 @@ static void wait_records(const char *name, size_t count)
     assert_int_equal(found, count);
 }
 
+static void write_picture(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "we");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0 && fclose(file) == 0);
+}
+
+/* The dashboard asks the database about once a second. */
+static void wait_picture(void)
+{
+    int64_t deadline_ms = now_ms() + 60000;
+    char *body;
+
+    do {
+        pause_ms(300);
+        (void)election_get(&election, 0, "/api/v1/snapshot", &body); /* the check judges it */
+        write_picture(picture, body);
+        free(body);
+    } while (check() != 0 && now_ms() < deadline_ms);
+}
+
 TEST(a_sound_election_passes)
 {
     char *voters = election_topic(&election, "voters_topic");
@@ -94,6 +130,7 @@ TEST(a_sound_election_passes)
     peer_flush();
     wait_records("rejected_votes", REPEATS);
     wait_records("voters_dead", POISON);
+    wait_picture();
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     assert_sound();
     peer_log_free(&log);
@@ -138,6 +175,114 @@ TEST(damage_in_the_database_is_found)
         election_execute(&election, "INSERT INTO vote_progress TABLE progress_0");
     }
     assert_sound();
+}
+
+/* The value in a column of a row of the picture's table. */
+static cJSON *value_of(const cJSON *json, const char *table, int row, int column)
+{
+    const cJSON *rows = cJSON_GetObjectItemCaseSensitive(json, "rows");
+    cJSON *value = cJSON_GetArrayItem(
+        cJSON_GetArrayItem(cJSON_GetObjectItemCaseSensitive(rows, table), row), column + 1);
+
+    assert_true(cJSON_IsNumber(value));
+    return value;
+}
+
+static void add_to(cJSON *value, int more)
+{
+    (void)cJSON_SetNumberValue(value, value->valuedouble + more);
+}
+
+static const struct {
+    const char *name, *topic;
+} shown[] = {
+    {"candidate", "aggregated_votes_per_candidate"},
+    {"state", "aggregated_turnout_by_location"},
+    {"age", "aggregated_turnout_by_age"},
+    {"age_group", "aggregated_turnout_by_age_group"},
+    {"gender", "aggregated_turnout_by_gender"},
+    {"party", "aggregated_party_wise_votes"},
+    {"city", "aggregated_votes_by_region"},
+    {"state_candidate", "aggregated_votes_by_state_and_candidate"},
+};
+#define SHOWN (sizeof(shown) / sizeof(shown[0]))
+
+/* Every number of one row of every table is too high by one. */
+static void raise_all(cJSON *json)
+{
+    for (size_t i = 0; i < SHOWN; i++) {
+        add_to(value_of(json, shown[i].name, 0, 0), 1);
+    }
+    add_to(value_of(json, "state", 0, 1), 1);
+    for (int column = 0; column < 4; column++) {
+        add_to(value_of(json, "totals", 0, column), 1);
+    }
+}
+
+/* The sums are right, but one row has a vote of another one's; a candidate has another name, the
+ * next one is not there. */
+static void shift_all(cJSON *json)
+{
+    cJSON *candidates = cJSON_GetObjectItemCaseSensitive(
+        cJSON_GetObjectItemCaseSensitive(json, "add"), "candidate");
+
+    for (size_t i = 0; i < SHOWN; i++) {
+        add_to(value_of(json, shown[i].name, 0, 0), 1);
+        add_to(value_of(json, shown[i].name, 1, 0), -1);
+    }
+    add_to(value_of(json, "state", 0, 1), 1);
+    add_to(value_of(json, "state", 1, 1), -1);
+    cJSON_ReplaceItemInArray(cJSON_GetArrayItem(candidates, 0), 2, cJSON_CreateString("nobody"));
+    cJSON_DeleteItemFromArray(candidates, 1);
+}
+
+/* Write the picture with a damage, beside it. */
+static void damage_picture(const char *path, void (*harm)(cJSON *json))
+{
+    FILE *file = fopen(picture, "re");
+    char *text = NULL;
+    size_t len = 0;
+    cJSON *json;
+
+    assert_non_null(file);
+    assert_true(getdelim(&text, &len, '\0', file) > 0);
+    (void)fclose(file);
+    json = cJSON_Parse(text);
+    free(text);
+    harm(json);
+    text = cJSON_PrintUnformatted(json);
+    write_picture(path, text);
+    cJSON_free(text);
+    cJSON_Delete(json);
+}
+
+TEST(damage_in_a_picture_is_found)
+{
+    char raised[96], shifted[96], more[256];
+
+    (void)snprintf(raised, sizeof(raised), "%s.raised", picture);
+    (void)snprintf(shifted, sizeof(shifted), "%s.shifted", picture);
+    (void)snprintf(more, sizeof(more), "--picture %s --picture %s", raised, shifted);
+    damage_picture(raised, raise_all);
+    damage_picture(shifted, shift_all);
+    assert_int_equal(check_with(more), 1);
+    assert_null(strstr(output, "DIFFERS 3 dashboard 1"));
+    for (size_t i = 0; i < SHOWN; i++) {
+        assert_differs("3 dashboard 2, %s: votes, in %s: 1001 = 1000", shown[i].name,
+                       shown[i].topic);
+        assert_differs("3 dashboard 3, %s: rows, as published and in PostgreSQL: ", shown[i].name);
+    }
+    assert_differs("3 dashboard 2, state: registered, rows of voters: 1001 = 1000");
+    assert_differs("3 dashboard 3, state: rows, registered as in PostgreSQL: ");
+    assert_differs("3 dashboard 3, candidate: rows, texts as in PostgreSQL: ");
+    assert_differs("3 dashboard 2, totals: voters, rows in PostgreSQL: 1001 = 1000");
+    assert_differs("3 dashboard 2, totals: candidates, rows in PostgreSQL: 4 = 3");
+    assert_differs("3 dashboard 2, totals: stored, rows in PostgreSQL: 1001 = 1000");
+    assert_differs("3 dashboard 2, totals: counted, votes_topic: 1001 = 1000");
+    assert_int_equal(check_with("--picture /dev/null"), 2);
+    assert_non_null(strstr(output, "expected the answer of /api/v1/snapshot"));
+    (void)unlink(raised);
+    (void)unlink(shifted);
 }
 
 /* The newest record of a topic's partition that has one. */
@@ -316,6 +461,7 @@ int main(int argc, char **argv)
     /* In this order: what is planted in a topic stays there. */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_sound_election_passes),
+        cmocka_unit_test(damage_in_a_picture_is_found),
         cmocka_unit_test(damage_in_the_database_is_found),
         cmocka_unit_test(damage_in_the_partials_is_found),
         cmocka_unit_test(a_total_in_two_partitions_is_found),
@@ -333,7 +479,9 @@ int main(int argc, char **argv)
         return 77;
     }
     election_open(&election, "check");
+    (void)snprintf(picture, sizeof(picture), "/tmp/votingd-test-%s.picture", election.name);
     failed = cmocka_run_group_tests(tests, NULL, NULL);
     election_close(&election);
+    (void)unlink(picture);
     return failed;
 }

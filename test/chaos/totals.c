@@ -7,28 +7,41 @@
 
 #include "audit.h"
 
-/* An aggregate: its topic, the member with the count, and its key said in SQL. */
-static const struct group {
-    const char *topic, *count, *key_sql;
-    const char *name; /* in agg_partials */
-} groups[GROUPS] = {
-    {"aggregated_votes_per_candidate", "total_votes", "c.candidate_id", "candidate"},
-    {"aggregated_turnout_by_location", "count", "v.address_state", "state"},
-    {"aggregated_turnout_by_age", "total_votes", "v.registered_age::text", "age"},
-    {"aggregated_turnout_by_age_group", "total_votes",
+const struct group audit_groups[GROUPS] = {
+    {"aggregated_votes_per_candidate",
+     "total_votes",
+     "c.candidate_id",
+     "candidate",
+     {"candidate_id"}},
+    {"aggregated_turnout_by_location", "count", "v.address_state", "state", {"state"}},
+    {"aggregated_turnout_by_age",
+     "total_votes",
+     "v.registered_age::text",
+     "age",
+     {"registered_age"}},
+    {"aggregated_turnout_by_age_group",
+     "total_votes",
      "CASE WHEN v.registered_age < 18 THEN 'under 18' WHEN v.registered_age < 25 THEN '18-24'"
      " WHEN v.registered_age < 35 THEN '25-34' WHEN v.registered_age < 45 THEN '35-44'"
      " WHEN v.registered_age < 55 THEN '45-54' WHEN v.registered_age < 65 THEN '55-64'"
      " WHEN v.registered_age < 75 THEN '65-74' ELSE '75+' END",
-     "age_group"},
-    {"aggregated_turnout_by_gender", "total_votes", "v.gender", "gender"},
-    {"aggregated_party_wise_votes", "total_votes", "c.party_affiliation", "party"},
-    {"aggregated_votes_by_region", "total_votes", "v.address_city", "city"},
-    {"aggregated_votes_by_state_and_candidate", "total_votes",
-     "v.address_state || '/' || c.candidate_id", "state_candidate"},
+     "age_group",
+     {"age_group"}},
+    {"aggregated_turnout_by_gender", "total_votes", "v.gender", "gender", {"gender"}},
+    {"aggregated_party_wise_votes",
+     "total_votes",
+     "c.party_affiliation",
+     "party",
+     {"party_affiliation"}},
+    {"aggregated_votes_by_region", "total_votes", "v.address_city", "city", {"city"}},
+    {"aggregated_votes_by_state_and_candidate",
+     "total_votes",
+     "v.address_state || '/' || c.candidate_id",
+     "state_candidate",
+     {"state", "candidate_id"}},
 };
 
-static struct tally *get_tally(struct recount *recount, const char *key)
+struct tally *audit_tally(struct recount *recount, const char *key)
 {
     size_t number = names_add(&recount->keys, key);
 
@@ -42,6 +55,12 @@ static struct tally *get_tally(struct recount *recount, const char *key)
         recount->cap = cap;
     }
     return &recount->tallies[number];
+}
+
+void audit_forget(struct recount *recount)
+{
+    names_fini(&recount->keys);
+    free(recount->tallies);
 }
 
 static const char *age_group_of(int age)
@@ -84,15 +103,15 @@ void audit_count_vote(struct audit *audit, const cJSON *vote)
     (void)snprintf(age_text, sizeof(age_text), "%d", years);
     (void)snprintf(pair, sizeof(pair), "%s/%s", keys[1], keys[0]);
     for (int g = 0; g < GROUPS; g++) {
-        get_tally(&audit->recounts[g], keys[g])->votes++;
+        audit_tally(&audit->recounts[g], keys[g])->votes++;
     }
 }
 
 bool audit_add_partial(struct audit *audit, const char *group, const char *key, int64_t count)
 {
     for (int g = 0; g < GROUPS; g++) {
-        if (strcmp(groups[g].name, group) == 0) {
-            get_tally(&audit->recounts[g], key)->partials += count;
+        if (strcmp(audit_groups[g].name, group) == 0) {
+            audit_tally(&audit->recounts[g], key)->partials += count;
             return true;
         }
     }
@@ -115,7 +134,7 @@ static void on_total(void *arg, const struct record *record)
 
     (void)snprintf(key, sizeof(key), "%.*s", (int)record->key_len,
                    record->key != NULL ? record->key : "");
-    tally = get_tally(reading->recount, key);
+    tally = audit_tally(reading->recount, key);
     tally->is_torn =
         tally->is_torn || (tally->partition >= 0 && tally->partition != record->partition);
     tally->partition = record->partition;
@@ -140,14 +159,14 @@ static void read_rows(struct audit *audit, int g)
     (void)snprintf(sql, sizeof(sql),
                    "SELECT %s, count(*) FROM votes JOIN voters v USING (voter_id)"
                    " JOIN candidates c ON c.candidate_id = votes.candidate_id GROUP BY 1",
-                   groups[g].key_sql);
+                   audit_groups[g].key_sql);
     result = PQexec(audit->sql, sql);
     if (PQresultStatus(result) != PGRES_TUPLES_OK) {
         (void)fprintf(stderr, "vd_check: %s\n", PQerrorMessage(audit->sql));
         exit(2);
     }
     for (int i = 0; i < PQntuples(result); i++) {
-        get_tally(recount, PQgetvalue(result, i, 0))->rows =
+        audit_tally(recount, PQgetvalue(result, i, 0))->rows =
             strtoll(PQgetvalue(result, i, 1), NULL, 10);
     }
     PQclear(result);
@@ -174,27 +193,27 @@ static void compare(struct audit *audit, int g)
             audit_explain(audit,
                           "%s, key \"%s\": published %" PRId64 ", in agg_partials %" PRId64
                           ", in votes_topic %" PRId64 ", in PostgreSQL %" PRId64,
-                          groups[g].topic, recount->keys.texts[i], tally->shown, tally->partials,
-                          tally->votes, tally->rows);
+                          audit_groups[g].topic, recount->keys.texts[i], tally->shown,
+                          tally->partials, tally->votes, tally->rows);
         }
     }
-    audit_report(audit, shown, votes, "3 %s, recount of votes_topic", groups[g].topic);
-    audit_report(audit, shown, rows, "3 %s, recount in PostgreSQL", groups[g].topic);
-    audit_report(audit, shown, partials, "3 %s, merged from agg_partials", groups[g].topic);
+    audit_report(audit, shown, votes, "3 %s, recount of votes_topic", audit_groups[g].topic);
+    audit_report(audit, shown, rows, "3 %s, recount in PostgreSQL", audit_groups[g].topic);
+    audit_report(audit, shown, partials, "3 %s, merged from agg_partials", audit_groups[g].topic);
     audit_report(audit, (int64_t)recount->keys.count, equal, "3 %s: keys, equal on all sides",
-                 groups[g].topic);
+                 audit_groups[g].topic);
     audit_report(audit, (int64_t)recount->keys.count, fresh,
-                 "3 %s: keys, whose last record is the highest", groups[g].topic);
+                 "3 %s: keys, whose last record is the highest", audit_groups[g].topic);
     audit_report(audit, (int64_t)recount->keys.count, whole, "3 %s: keys, in one partition each",
-                 groups[g].topic);
+                 audit_groups[g].topic);
 }
 
 void audit_check_totals(struct audit *audit)
 {
     for (int g = 0; g < GROUPS; g++) {
-        struct reading reading = {.recount = &audit->recounts[g], .count = groups[g].count};
+        struct reading reading = {.recount = &audit->recounts[g], .count = audit_groups[g].count};
 
-        records_each(audit->brokers, audit_topic(audit, groups[g].topic), on_total, &reading);
+        records_each(audit->brokers, audit_topic(audit, audit_groups[g].topic), on_total, &reading);
         read_rows(audit, g);
         compare(audit, g);
     }

@@ -16,7 +16,7 @@
 
 #include "servers.h"
 
-#define COMMAND_BYTES 1024
+#define COMMAND_BYTES 2048
 #define LOOK_MS 100
 #define EXIT_OPEN_WORK 5 /* votingd --help */
 #define NOT_HEARD (128 + SIGTERM)
@@ -185,6 +185,46 @@ bool trial_wait_votes(struct trial *trial, int64_t votes, int seconds)
     return true;
 }
 
+static bool is_any_running(const struct trial *trial)
+{
+    bool is_any = false;
+
+    for (int n = 0; n < NODES_MAX; n++) {
+        is_any = is_any || trial->election.nodes[n].pid != 0;
+    }
+    return is_any;
+}
+
+static void forget_picture(struct trial *trial, int n)
+{
+    if (trial->pictures[n] != NULL) {
+        (void)unlink(trial->pictures[n]);
+        free(trial->pictures[n]);
+        trial->pictures[n] = NULL;
+    }
+}
+
+/* What every dashboard shows now; of nodes that have all ended, what they showed last stays. */
+static void take_pictures(struct trial *trial)
+{
+    for (int n = 0; n < NODES_MAX && is_any_running(trial); n++) {
+        char *body = NULL;
+        FILE *file;
+
+        forget_picture(trial, n);
+        if (trial->election.nodes[n].pid == 0) {
+            continue;
+        }
+        assert_true(asprintf(&trial->pictures[n], "/tmp/votingd-test-%s-n%d.picture",
+                             trial->election.name, n) > 0);
+        (void)election_get(&trial->election, n, "/api/v1/snapshot", &body); /* vd_check judges it */
+        file = fopen(trial->pictures[n], "we");
+        assert_non_null(file);
+        assert_true(fputs(body, file) >= 0 && fclose(file) == 0);
+        free(body);
+    }
+}
+
 static void format_check(const struct trial *trial, const char *output, char *command)
 {
     (void)snprintf(command, COMMAND_BYTES,
@@ -192,6 +232,13 @@ static void format_check(const struct trial *trial, const char *output, char *co
                    " --dead %" PRId64 " %s",
                    getenv("VD_CHECK"), trial->election.database, trial->election.name,
                    trial->voters, trial->rejected, trial->dead, output);
+    for (int n = 0; n < NODES_MAX; n++) {
+        size_t len = strlen(command);
+
+        if (trial->pictures[n] != NULL) {
+            (void)snprintf(command + len, COMMAND_BYTES - len, " --picture %s", trial->pictures[n]);
+        }
+    }
 }
 
 int trial_check(struct trial *trial, bool is_quiet)
@@ -199,6 +246,7 @@ int trial_check(struct trial *trial, bool is_quiet)
     char command[COMMAND_BYTES];
     int status;
 
+    take_pictures(trial);
     format_check(trial, is_quiet ? ">/dev/null 2>&1" : "", command);
     (void)fflush(stdout);
     status = system(command);
@@ -306,6 +354,9 @@ void trial_close(struct trial *trial, bool is_good)
                   election->name, election->nodes[GENERATOR_NODE].log);
     }
     for (int n = 0; n < NODES_MAX; n++) {
+        if (is_good) {
+            forget_picture(trial, n);
+        }
         if (trial->clocks[n] != NULL) {
             (void)unlink(trial->clocks[n]);
             free(trial->clocks[n]);

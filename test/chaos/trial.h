@@ -13,15 +13,16 @@
 
 struct trial {
     struct election election;
-    const char *name;        /* in front of what is said */
-    int64_t voters;          /* the generator's target; ENDLESS until trial_finish */
-    int rate;                /* voters a second; 0: as fast as possible */
-    int64_t rejected, dead;  /* what there must be at the end */
-    int patience_s;          /* for trial_finish */
-    const char *failpoints;  /* of the next node started; NULL: none */
-    int ended;               /* nodes that have ended by themselves */
-    char *clocks[NODES_MAX]; /* files with their offsets, owned; NULL: real clocks */
-    char *node_database;     /* owned */
+    const char *name;          /* in front of what is said */
+    int64_t voters;            /* the generator's target; ENDLESS until trial_finish */
+    int rate;                  /* voters a second; 0: as fast as possible */
+    int64_t rejected, dead;    /* what there must be at the end */
+    int patience_s;            /* for trial_finish */
+    const char *failpoints;    /* of the next node started; NULL: none */
+    int ended;                 /* nodes that have ended by themselves */
+    char *clocks[NODES_MAX];   /* files with their offsets, owned; NULL: real clocks */
+    char *node_database;       /* owned */
+    char *pictures[NODES_MAX]; /* files with what dashboards showed last, owned; NULL: nothing */
 };
 
 /* A line with the time since the first one. */
@@ -53,7 +54,8 @@ bool trial_wait_votes(struct trial *trial, int64_t votes, int seconds);
  * end the nodes, let vd_check look. Returns: whether all is well. */
 bool trial_finish(struct trial *trial, int64_t least);
 
-/* Run vd_check on the election as it is. Returns: its exit code. */
+/* Run vd_check on the election as it is, and on the last pictures of the dashboards: of all nodes
+ * that run, or ran last. Returns: its exit code. */
 int trial_check(struct trial *trial, bool is_quiet);
 
 /* Does vd_check, on the election as it is, print a line that begins with these words? */
