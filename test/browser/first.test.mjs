@@ -76,6 +76,13 @@ test('the leader and the candidate table are those of the database', async () =>
     leaders.length > 1 ? 'Tied for the lead' : 'Leading candidate');
 });
 
+test('without a baseline nothing is compared', async () => {
+  assert.deepEqual(await page.$$eval('#candidates-versus, .versus, #candidates-others, #candidates-body td:nth-child(6)',
+    (nodes) => nodes.filter((node) => node.checkVisibility())), []);
+  assert.equal(await text('leader-change'), '');
+  assert.doesNotMatch(await page.textContent('main'), /vs |undefined|NaN/);
+});
+
 test('a photo takes the place of the initials of those who have one', async () => {
   const shown = () => page.$$eval('#leader-faces, #candidates-body tr', (nodes) => nodes.map((node) => {
     const image = node.querySelector('.avatar-photo');
@@ -111,6 +118,7 @@ test('turnout by state is sorted, paged and complete', async () => {
     return first.every((n, i) => i === 0 || first[i - 1] >= n);
   });
   assert.equal(await text('places-pages'), `Page 1 of ${pages}`);
+  assert.equal(await page.$('#places-by-versus'), null); // without a baseline
   for (let i = 1; i < pages; i += 1) {
     await page.click('#places-next');
   }

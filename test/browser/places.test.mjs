@@ -1,7 +1,7 @@
 // Places and breakdowns: a register of 51 places with known numbers of voters and with hostile names,
 // through the real daemon, broker and database into Chromium.
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -15,6 +15,8 @@ import {
 } from './register.mjs';
 
 const REGISTER = join(tmpdir(), `votingd-places-${process.pid}.csv`);
+const BASELINE = join(tmpdir(), `votingd-baseline-${process.pid}.csv`);
+const BEFORE = PLACES.slice(1).map((place, i) => [place, 3 * i + 1, 100 - i, 7]); // nothing of the first
 
 skipWithoutBrowser();
 
@@ -38,8 +40,10 @@ const card = (name) => `#groups > [data-key="${name}"]`;
 
 before(async () => {
   writeRegister(REGISTER);
+  writeFileSync(BASELINE, ['state,savior party,Management Party,Gone & Lost', ...BEFORE.map(String)].join('\n'));
   election = await Election.begin('page_places', (prefix) => [
     '--set', 'stage:generator.source=csv', '--set', `stage:generator.path=${REGISTER}`,
+    '--set', `stage:dashboard.baseline=${BASELINE}`, '--set', `stage:dashboard.baseline_label=${LEFTWARD}`,
     '--set', `stage:dashboard.table.towns-again=${prefix}aggregated_votes_by_region`,
   ]);
   browser = await Browser.begin(election);
@@ -59,6 +63,7 @@ after(async () => {
   await browser?.end();
   await election?.wipe();
   rmSync(REGISTER, { force: true });
+  rmSync(BASELINE, { force: true });
 });
 
 test('51 places are six pages, sorted as numbers, and the 51st is on the last', async () => {
@@ -70,6 +75,55 @@ test('51 places are six pages, sorted as numbers, and the 51st is on the last', 
   assert.deepEqual(await numbers(1), [51]);
   assert.deepEqual(await column(0), [PLACES[50]]);
   assert.ok(await page.isDisabled('#places-next'));
+});
+
+// Shares in tenths of a percent, by largest remainder, ties to the larger count.
+function dealt(votes) {
+  const total = votes.reduce((sum, n) => sum + n, 0);
+  const parts = votes.map((n, i) => ({ i, n, share: Math.floor((1000 * n) / total), rest: (1000 * n) % total }));
+  const left = 1000 - parts.reduce((sum, { share }) => sum + share, 0);
+  [...parts].sort((a, b) => b.rest - a.rest || b.n - a.n || a.i - b.i).slice(0, left).forEach((part) => {
+    part.share += 1;
+  });
+  return parts.map(({ share }) => share);
+}
+
+const plain = (shown) => shown.replace(/[\u2066-\u2069]/g, '').replaceAll('\u00a0', ' ');
+const pointsOf = (tenthsNow, was) => {
+  const n = tenthsNow - was;
+  return `${n > 0 ? '+' : n < 0 ? '−' : ''}${(Math.abs(n) / 10).toFixed(1)} pts`;
+};
+const PARTIES = ['Savior Party', 'Management Party'];
+
+test('changes to the baseline are differences of whole numbers, in all and in each place', async () => {
+  const before = dealt([1, 2, 3].map((nth) => BEFORE.reduce((sum, row) => sum + row[nth], 0)));
+  await show('results', '#candidates-body tr');
+  const [parties, shares, versus] = await Promise.all([2, 4, 5].map((nth) => columnOf(page, 'candidates-body', nth)));
+  const wanted = parties.map((party, i) => (PARTIES.includes(party)
+    ? pointsOf(tenths(shares[i]), before[PARTIES.indexOf(party)]) : '–'));
+  assert.deepEqual(versus.map(plain), wanted);
+  assert.equal(plain(await text('candidates-versus')), `vs ${LEFTWARD}`);
+  assert.equal(plain(await text('candidates-others')), `Only in ${LEFTWARD}: Gone & Lost ${(before[2] / 10).toFixed(1)} %`);
+  const notes = (await texts('#bars .bar-note')).map((note) => plain(note).split(' · ')[2] ?? '–');
+  assert.deepEqual(notes, wanted);
+
+  await show('places?sort=votes&direction=up&size=100', '#places-body tr:nth-child(51)');
+  const rows = await page.$$eval('#places-body tr', (nodes) => nodes.map(({ children }) => ({
+    place: children[0].textContent, leader: children[4].lastChild.textContent, share: children[5].textContent, versus: children[6].textContent,
+  })));
+  const people = new Map(election.query('SELECT candidate_name, party_affiliation FROM candidates'));
+  for (const row of rows) {
+    const was = BEFORE.find(([place]) => place === row.place);
+    const nth = PARTIES.indexOf(people.get(row.leader));
+    assert.equal(plain(row.versus), was && nth >= 0 ? pointsOf(tenths(row.share), dealt(was.slice(1))[nth]) : '–', row.place);
+  }
+  await show(`places?place=${PLACES[50]}`, '#places-one-bars .bar');
+  const [, ...was] = BEFORE.at(-1);
+  for (const [name, note] of await page.$$eval('#places-one-bars .bar', (bars) => bars.map((bar) => [bar.children[0].textContent, bar.children[3].textContent]))) {
+    const nth = PARTIES.indexOf(people.get(name));
+    const [, share, change] = plain(note).split(' · ');
+    assert.equal(change, nth >= 0 ? pointsOf(tenths(share), dealt(was)[nth]) : undefined, name);
+  }
 });
 
 test('every figure of every place is that of the database', async () => {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  progress, shares, standing, turnout,
+  Baseline, progress, shares, standing, turnout,
 } from '../../www/js/shares.js';
 
 // A small seeded generator, so that a failure can be repeated.
@@ -76,4 +76,33 @@ test('turnout needs registered voters', () => {
   assert.equal(turnout(500, 1000), 500);
   assert.equal(turnout(5, 0), null);
   assert.equal(turnout(5, null), null);
+});
+
+const PEOPLE = [{ id: 'id1', name: 'Ann', party: 'Republican Party' }, { id: 'id2', name: 'Bob', party: 'Twin' },
+  { id: 'id3', name: 'Cid', party: 'Twin' }, { id: 'id4', name: 'Dan', party: '' }];
+const baselineOf = (columns, rows) => new Baseline({ label: '2022', columns, rows }, PEOPLE);
+
+test('a column belongs to the candidate whose id, name or party it names', () => {
+  const rows = [['Ohio', 500, 300, 150, 50]];
+  const was = (columns) => PEOPLE.map(({ id }) => baselineOf(columns, rows).change({ id, share: 0 }));
+  assert.deepEqual(was(['id1', 'BOB', 'Cid', 'dan']), [-500, -300, -150, -50]);
+  assert.deepEqual(was(['dan', 'republican party', 'twin', 'x']), [-300, null, null, -500]);
+  assert.deepEqual(was(['republican', 'rep', '', 'twin']), [-500, null, null, null]);
+});
+
+test('a change is the difference of the shares that are shown, in all and in a unit', () => {
+  const baseline = baselineOf(['Ann', 'Bob', 'Gone'], [['Ohio', 1, 1, 1], ['Utah', 97, 2, 0]]);
+  assert.deepEqual(baseline.all, shares([98, 3, 1]));
+  assert.equal(baseline.change({ id: 'id1', share: 500 }), 500 - 961);
+  assert.equal(baseline.change({ id: 'id1', share: 500 }, 'Ohio'), 500 - 334);
+  assert.equal(baseline.change({ id: 'id2', share: 20 }, 'Utah'), 0);
+  assert.deepEqual(baseline.others(), [{ name: 'Gone', share: 10 }]);
+});
+
+test('nothing is said of what is not known', () => {
+  const baseline = baselineOf(['Ann'], [['Ohio', 1]]);
+  assert.equal(baseline.change({ id: 'id1', share: 500 }, 'Guam'), null);
+  assert.equal(baseline.change({ id: 'id1', share: null }), null);
+  assert.equal(baseline.change({ id: 'id2', share: 500 }), null);
+  assert.equal(baseline.change({ id: 'nobody', share: 500 }), null);
 });

@@ -12,7 +12,8 @@ static const char scenario_path[] =
 
 TEST(columns_and_rows_are_read)
 {
-    static const char text[] = "state,red,blue party\n\nOhio,5,0\r\nD\xc3\xb6rf,0,1000000000000";
+    static const char text[] =
+        "\xef\xbb\xbfstate,red,blue party\n\nOhio,5,0\r\nD\xc3\xb6rf,0,1000000000000";
     struct el_scenario *scenario = NULL;
 
     assert_int_equal(el_scenario_parse(text, sizeof(text) - 1, &scenario, NULL), VD_OK);
@@ -33,9 +34,12 @@ TEST(a_wrong_line_is_named)
     } cases[] = {
         {"", "empty"},
         {"\n\r\n", "empty"},
-        {"county,a\n", "line 1: expected the first column \"state\""},
+        {"county,a\n", "line 1: expected the first column \"state\", got \"county\""},
         {"state\n", "line 1: expected a column of votes"},
-        {"\nstate,\n", "line 2: expected 1 to 100 columns with names"},
+        {"\nstate,\n", "line 2: expected 1 to 100 columns with names in UTF-8"},
+        {"state,\xff\n", "line 1: expected 1 to 100 columns with names in UTF-8"},
+        {"state,a\tb\n", "line 1: expected 1 to 100 columns with names in UTF-8"},
+        {"state,red,Red\n", "line 1: column \"Red\" stands there twice"},
         {"state,a\n", "no state in it"},
         {"state,a\nOhio\n", "line 2: expected 1 columns of votes, got 0"},
         {"state,a\nOhio,1,2\n", "line 2: expected 1 columns of votes, got 2"},
@@ -46,6 +50,7 @@ TEST(a_wrong_line_is_named)
          "line 2: \"a\": must be 0 to 1000000000000, got \"1000000000001\""},
         {"state,a,b\nOhio,0,0\n", "line 2: state \"Ohio\" has no votes"},
         {"state,a\n,1\n", "line 2: expected a state's name in UTF-8"},
+        {"state,a\n\x01,1\n", "line 2: expected a state's name in UTF-8"},
         {"state,a\n\xff,1\n", "line 2: expected a state's name in UTF-8"},
         {"state,a\nOhio,1\n\nOhio,1\n", "line 4: state \"Ohio\" stands there twice"},
     };

@@ -153,6 +153,26 @@ TEST(contest_names_its_tables_and_who_has_a_photo)
     picture_fini(&picture);
 }
 
+TEST(contest_tells_what_it_is_compared_with)
+{
+    static const char text[] = "state,a,b\nOhio,5,0\n";
+    struct el_scenario *baseline = NULL;
+    struct wire_election compared = election;
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    assert_int_equal(el_scenario_parse(text, sizeof(text) - 1, &baseline, NULL), VD_OK);
+    compared.baseline = baseline;
+    compared.baseline_label = "2022";
+    begin(&picture);
+    wire_preload(&out, &picture, picture_frame_last(&picture), &compared);
+    assert_non_null(strstr(vd_buf_text(&out),
+                           "\"photos\":[\"c1\",\"c-9\"],\"baseline\":{\"label\":\"2022\","
+                           "\"columns\":[\"a\",\"b\"],\"rows\":[[\"Ohio\",5,0]]}}],"));
+    el_scenario_free(baseline);
+    picture_fini(&picture);
+}
+
 /* The frame's text without its times and states. */
 static const char *body_of(struct vd_buf *out)
 {
@@ -264,6 +284,7 @@ RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
           cmocka_unit_test(beat_and_version_are_short),
           cmocka_unit_test(hello_names_tables_columns_and_rows),
           cmocka_unit_test(contest_names_its_tables_and_who_has_a_photo),
+          cmocka_unit_test(contest_tells_what_it_is_compared_with),
           cmocka_unit_test(shape_of_an_aggregate_comes_with_its_first_row),
           cmocka_unit_test(changes_since_any_picture_are_absolute),
           cmocka_unit_test(long_changes_are_cut_between_pictures_and_end))

@@ -12,8 +12,9 @@
 //                   update(), so that the address alone says what is shown
 // context.get       (path) => JSON of /api/v1/PATH; fails with an Error
 // context.pace      () => milliseconds between repaints: 0 live, Infinity paused
-// picture           {model, people, palette, standing, rate}: the model as it was at the repaint; its
-//                   candidates, their colours, who leads; votes a second, null while it cannot be said
+// picture           {model, people, palette, standing, baseline, rate}: the model as it was at the repaint;
+//                   its candidates, their colours, who leads; what they are compared with, or null; votes a
+//                   second, null while it cannot be said
 //
 // To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
 // brings its markup by dom.js:fill, its rules in a style sheet of its own.
@@ -81,6 +82,7 @@ function paint() {
     people,
     palette: new Palette(people),
     standing: standing(people),
+    baseline: model.baseline(people),
     rate: status.rate(),
   };
   paintedAt = performance.now();

@@ -1,6 +1,8 @@
 // What the page knows: one picture of the daemon's tables, brought forward by frames. The rules of
 // the protocol votingd.v1 live here and nowhere else, so that they can be tested without a browser.
 
+import { Baseline } from './shares.js';
+
 const EMPTY_ABOUT = {
   as_of_ms: 0,
   received_ms: 0,
@@ -176,6 +178,12 @@ export class Model {
       votes: row.votes,
       photo: photos.has(row.candidate_id) ? `/photos/${row.candidate_id}` : null,
     }));
+  }
+
+  // What the count is compared with, or null.
+  baseline(people) {
+    const given = this.preload?.contests[0]?.baseline;
+    return given ? new Baseline(given, people) : null;
   }
 
   election() {

@@ -12,7 +12,7 @@ import { OTHERS, partyInitials } from './palette.js';
 import { Table } from './table.js';
 import { tallyOf, unitsOf } from './units.js';
 import {
-  count, isolate, percent, signed, time, words,
+  change, count, isolate, percent, signed, time, words,
 } from './words.js';
 
 const CELLS_MAX = 200; // more are told by the table alone
@@ -48,6 +48,7 @@ const MARKUP = `
     <div><dt data-word="places.turnout"></dt><dd id="places-one-turnout"></dd></div>
   </dl>
   <ol class="bars" id="places-one-bars"></ol>
+  <p class="note" id="places-one-versus" hidden></p>
 </section>
 <section class="card changes-card" aria-labelledby="places-changes-title">
   <div class="card-head"><h2 id="places-changes-title" data-word="places.changes"></h2>
@@ -71,6 +72,7 @@ let mapModule = null;
 let last = null; // {picture, units}: made once for each picture
 let most = 0; // votes of the unit with most
 let palette = null; // of the picture that is painted
+let baseline = null; // the same
 
 const changes = new Changes(); // kept while other views are open: the next look tells what came meanwhile
 
@@ -136,6 +138,30 @@ const COLUMNS = [
   },
 ];
 
+// How the share of who leads has changed; there only with a baseline.
+const VERSUS = {
+  id: 'versus',
+  isNumber: true,
+  value: (unit) => (unit.leader === null ? null : baseline.change(unit.leader, unit.name)),
+  paint: (cell, unit) => setCell(cell, change(VERSUS.value(unit))),
+};
+
+// Made when it can be said which columns it has.
+function makeTable() {
+  const versus = baseline === null ? [] : [{ ...VERSUS, title: words.versus(baseline.label) }];
+  const columns = [...COLUMNS.map((column) => ({ ...column, title: words.places[column.id] })), ...versus];
+  if (table?.shape.columns.at(-1).title !== columns.at(-1).title) {
+    table = new Table(byId('places-table'), {
+      name: 'places',
+      columns,
+      keyOf: (unit) => unit.row,
+      sort: 'votes',
+      isAscending: false,
+      empty: words.noPlaces,
+    }, settings);
+  }
+}
+
 function unitsFor(picture) {
   if (last?.picture !== picture) {
     const { model, people } = picture;
@@ -157,6 +183,11 @@ function drawLeaders(units) {
     });
 }
 
+function noteOf(one, unit) {
+  const changed = baseline?.change(one, unit.name) ?? null;
+  return `${isolate(partyInitials(one.party || one.name))} · ${percent(one.share)}${changed === null ? '' : ` · ${change(changed)}`}`;
+}
+
 function drawOne(units) {
   const unit = units.find(({ name }) => name === settings.get('place')) ?? null;
   const top = unit?.list[0]?.votes ?? 0;
@@ -170,10 +201,12 @@ function drawOne(units) {
     key: one.id,
     label: one.name,
     value: count(one.votes),
-    note: `${isolate(partyInitials(one.party || one.name))} · ${percent(one.share)}`,
+    note: noteOf(one, unit),
     part: top > 0 ? one.votes / top : 0,
     colour: palette.of(one),
   })));
+  byId('places-one-versus').hidden = unit === null || baseline === null;
+  setText(byId('places-one-versus'), baseline === null ? '' : words.pointsVersus(baseline.label));
 }
 
 function leadText({ from, to, isLed }) {
@@ -282,23 +315,17 @@ export const view = {
     byId('places-as').addEventListener('click', ({ target }) => settings.set(
       { as: target.value === 'map' ? 'map' : null },
     ));
-    table = new Table(byId('places-table'), {
-      name: 'places',
-      columns: COLUMNS.map((column) => ({ ...column, title: words.places[column.id] })),
-      keyOf: (unit) => unit.row,
-      sort: 'votes',
-      isAscending: false,
-      empty: words.noPlaces,
-    }, settings);
+    table = null;
   },
 
   update(picture) {
     const units = unitsFor(picture);
-    palette = picture.palette;
+    ({ palette, baseline } = picture);
     most = units.reduce((top, unit) => Math.max(top, unit.votes), 0);
     drawWhere(units);
     drawOne(units);
     drawChanges();
+    makeTable();
     table.update(units);
   },
 };

@@ -8,7 +8,7 @@ import {
 import { OTHERS, partyInitials } from './palette.js';
 import { progress, turnout } from './shares.js';
 import {
-  count, isolate, percent, points, signed, time, words,
+  change, count, isolate, percent, points, signed, time, words,
 } from './words.js';
 
 const SLICES_MAX = 6;
@@ -25,7 +25,7 @@ const MARKUP = `
     </div>
     <div class="leader-numbers" id="leader-numbers" hidden>
       <p><span class="leader-votes" id="leader-votes">–</span> <span class="unit" data-word="results.votes"></span></p>
-      <p><span class="leader-share" id="leader-share">–</span></p>
+      <p><span class="leader-share" id="leader-share">–</span> <span class="leader-change" id="leader-change"></span></p>
       <p class="leader-lead" id="leader-lead"></p>
     </div>
   </div>
@@ -67,7 +67,8 @@ const MARKUP = `
 </section>
 
 <section class="card bars-card" aria-labelledby="bars-title">
-  <h2 id="bars-title" data-word="results.bars"></h2>
+  <div class="card-head"><h2 id="bars-title" data-word="results.bars"></h2>
+    <span class="note versus" hidden></span></div>
   <p class="empty" id="bars-empty" data-word="noCandidates"></p>
   <ol class="bars bars-large" id="bars"></ol>
 </section>
@@ -96,6 +97,7 @@ const MARKUP = `
           <th scope="col" class="party-column" data-word="results.party"></th>
           <th scope="col" class="number" aria-sort="descending" data-word="results.count"></th>
           <th scope="col" class="number" data-word="results.share"></th>
+          <th scope="col" class="number" id="candidates-versus"></th>
           <th scope="col" class="number" data-word="results.lead"></th>
           <th scope="col" class="id-column" data-word="results.id"></th>
         </tr>
@@ -104,12 +106,8 @@ const MARKUP = `
     </table>
     <p class="empty" id="candidates-empty" data-word="noCandidates"></p>
   </div>
+  <p class="note" id="candidates-others" hidden></p>
 </section>`;
-
-function gapPoints(one) {
-  const sign = one.gapPoints > 0 ? '+' : one.gapPoints < 0 ? '−' : '';
-  return `${sign}${points(one.gapPoints)}`;
-}
 
 function createRow() {
   return make('tr', {},
@@ -118,6 +116,7 @@ function createRow() {
       make('span', { class: 'person-name' }))),
     make('td', { class: 'party-column' }),
     make('td', { class: 'number strong' }),
+    make('td', { class: 'number' }),
     make('td', { class: 'number' }),
     make('td', { class: 'number dim' }),
     make('td', { class: 'id-column dim' }, make('span', { class: 'id' })));
@@ -160,7 +159,7 @@ function slicesOf(list, total, palette) {
   return slices.map((slice) => ({ ...slice, part: total > 0 ? slice.votes / total : 0 }));
 }
 
-function drawLeader({ list, leaders, total }, palette) {
+function drawLeader({ standing: { list, leaders, total }, palette, baseline }) {
   const card = byId('leader');
   const isTied = leaders.length > 1;
   const [first] = leaders;
@@ -183,6 +182,8 @@ function drawLeader({ list, leaders, total }, palette) {
     setText(byId('leader-votes'), count(first.votes));
     setText(byId('leader-share'), percent(first.share));
     setText(byId('leader-lead'), leadText(list, leaders, total));
+    const changed = baseline && leaders.length === 1 ? baseline.change(first) : null;
+    setText(byId('leader-change'), changed === null ? '' : words.changeVersus(change(changed), baseline.label));
   }
   drawStrip(byId('leader-strip'), list.map((one) => ({
     key: one.id,
@@ -192,14 +193,20 @@ function drawLeader({ list, leaders, total }, palette) {
   })));
 }
 
-function drawCandidates({ list, total }, palette) {
+// How a share has changed, behind it; nothing without a baseline.
+function changeText(baseline, one, total) {
+  const changed = baseline && total > 0 ? baseline.change(one) : null;
+  return changed === null ? '' : ` · ${change(changed)}`;
+}
+
+function drawCandidates({ standing: { list, total }, palette, baseline }) {
   const top = list.length > 0 ? list[0].votes : 0;
   byId('bars-empty').hidden = list.length > 0;
   drawBars(byId('bars'), list.map((one) => ({
     key: one.id,
     label: one.name,
     value: count(one.votes),
-    note: `${isolate(partyInitials(one.party || one.name))} · ${percent(total > 0 ? one.share : null)}`,
+    note: `${isolate(partyInitials(one.party || one.name))} · ${percent(total > 0 ? one.share : null)}${changeText(baseline, one, total)}`,
     part: top > 0 ? one.votes / top : 0,
     colour: palette.of(one),
   })));
@@ -223,10 +230,11 @@ function drawShares({ list, total }, palette) {
     });
 }
 
-function drawTable({ list, total }, palette) {
+function drawTable({ standing: { list, total }, palette, baseline }) {
   byId('candidates-empty').hidden = list.length > 0;
+  byId('candidates-versus').hidden = !baseline;
   keep(byId('candidates-body'), list, (one) => one.id, createRow, (node, one, place) => {
-    const [rank, name, party, votes, share, lead, id] = node.children;
+    const [rank, name, party, votes, share, versus, lead, id] = node.children;
     setColour(node, palette.of(one));
     setCell(rank, count(place + 1));
     setAvatar(name.firstChild.firstChild, one, palette.of(one));
@@ -236,8 +244,22 @@ function drawTable({ list, total }, palette) {
     id.firstChild.title = one.id;
     setCell(votes, count(one.votes));
     setCell(share, percent(total > 0 ? one.share : null));
-    setCell(lead, total > 0 ? words.lead(signed(one.gap), gapPoints(one)) : '–');
+    versus.hidden = !baseline;
+    setCell(versus, change(baseline && total > 0 ? baseline.change(one) : null));
+    setCell(lead, total > 0 ? words.lead(signed(one.gap), change(one.gapPoints)) : '–');
   });
+}
+
+// What the changes are to, and who was there and is not now.
+function drawBaseline(baseline) {
+  const others = baseline?.others() ?? [];
+  const note = document.querySelector('.versus');
+  note.hidden = !baseline;
+  setText(note, baseline ? words.pointsVersus(baseline.label) : '');
+  setText(byId('candidates-versus'), baseline ? words.versus(baseline.label) : '');
+  byId('candidates-others').hidden = others.length === 0;
+  setText(byId('candidates-others'), others.length === 0 ? '' : words.onlyIn(baseline.label,
+    others.map(({ name, share }) => `${isolate(name)} ${percent(share)}`).join(', ')));
 }
 
 function drawFigures({ model, people, rate }) {
@@ -287,9 +309,10 @@ export const view = {
 
   update(picture) {
     drawFigures(picture);
-    drawLeader(picture.standing, picture.palette);
-    drawCandidates(picture.standing, picture.palette);
+    drawLeader(picture);
+    drawCandidates(picture);
     drawShares(picture.standing, picture.palette);
-    drawTable(picture.standing, picture.palette);
+    drawTable(picture);
+    drawBaseline(picture.baseline);
   },
 };

@@ -61,6 +61,52 @@ export function progress(counted, expected, isComplete) {
   return Math.min(tenths, WHOLE - 1);
 }
 
+const dealt = new WeakMap(); // shares of a baseline's rows, which never change
+
+function dealtFor(row) {
+  if (!dealt.has(row)) {
+    dealt.set(row, shares(row.slice(1)));
+  }
+  return dealt.get(row);
+}
+
+// The column that names a candidate by id, by name, or by party where nobody else is of it; "republican"
+// names the "Republican Party", too. -1: none does.
+function columnOf({ id, name, party }, people, columns) {
+  const isAlone = party !== '' && people.filter((one) => one.party === party).length === 1;
+  const names = [id, name, ...(isAlone ? [party] : [])].map((one) => one.toLowerCase());
+  const lower = columns.map((one) => one.toLowerCase());
+  const exact = names.map((one) => lower.indexOf(one)).find((at) => at >= 0);
+  return exact ?? (isAlone ? lower.findIndex((one) => party.toLowerCase().startsWith(`${one} `)) : -1);
+}
+
+// What the count is compared with: the votes of another election, or those that a simulation follows.
+export class Baseline {
+  // 'columns' and 'rows' ([unit, n, ...]) as the preload has them, 'people' the candidates of now.
+  constructor({ label, columns, rows }, people) {
+    this.label = label;
+    this.columns = columns;
+    this.units = new Map(rows.map((row) => [row[0], row]));
+    this.all = shares(columns.map((_, i) => rows.reduce((sum, row) => sum + row[i + 1], 0)));
+    this.places = new Map(people.map((one) => [one.id, columnOf(one, people, columns)]));
+  }
+
+  // By how many tenths of a percent a candidate's share has changed, in all or in a unit; null where that
+  // cannot be said.
+  change({ id, share }, unit = null) {
+    const row = this.units.get(unit);
+    const before = unit === null ? this.all : row && dealtFor(row);
+    const was = before?.[this.places.get(id)];
+    return was === undefined || share === null ? null : share - was;
+  }
+
+  // The columns that name no candidate of now: [{name, share}].
+  others() {
+    const named = new Set(this.places.values());
+    return this.columns.map((name, i) => ({ name, share: this.all[i] })).filter((_, i) => !named.has(i));
+  }
+}
+
 // Turnout in tenths of a percent, rounded; null without registered voters.
 export function turnout(votes, registered) {
   return registered === null || registered <= 0 ? null : Math.round((votes / registered) * WHOLE);

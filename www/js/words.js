@@ -31,6 +31,11 @@ export function points(tenths) {
   return words.points(tenth.format(Math.abs(tenths) / 10));
 }
 
+// The same with its direction: "+2.3 pts".
+export function change(tenths) {
+  return tenths === null ? NONE : `${tenths > 0 ? '+' : tenths < 0 ? '−' : ''}${points(tenths)}`;
+}
+
 // A name inside a sentence: its direction of writing must not turn the rest around.
 export function isolate(text) {
   return `\u2068${text}\u2069`;
@@ -354,6 +359,10 @@ export const words = {
   lead: (votes, pts) => `${votes} (${pts})`,
   leadOver: (name, votes, pts) => `${votes} votes ahead of ${isolate(name)} (${pts})`,
   leadAlone: 'No other candidate has votes',
+  versus: (label) => `vs ${isolate(label)}`,
+  changeVersus: (text, label) => `${text} vs ${isolate(label)}`,
+  pointsVersus: (label) => `pts: change vs ${isolate(label)}`,
+  onlyIn: (label, names) => `Only in ${isolate(label)}: ${names}`,
   tiedAt: (votes, n) => `${n} candidates with ${votes} votes each`,
   independent: 'No party',
   others: 'Others',

@@ -6,6 +6,7 @@
 #include <sys/random.h>
 
 #include "api.h"
+#include "baseline.h"
 #include "counts.h"
 #include "feed.h"
 #include "history.h"
@@ -35,6 +36,8 @@ struct dashboard {
     char *photos;
     char *title;
     char *kind;
+    char *baseline;
+    char *baseline_label;
     int64_t tick_ms;
     int64_t count_ms;
     int64_t quiet_ms;
@@ -45,6 +48,7 @@ struct dashboard {
     struct vd_stage *stage;
     struct wire_election election;
     struct photos served;
+    struct el_scenario *compared; /* owned; NULL: with nothing */
     struct picture picture;
     struct history *history; /* owned */
     struct pipeline pipeline;
@@ -76,6 +80,12 @@ static const struct vd_opt dashboard_opts[] = {
            .help = "the election's name, on top of the page"),
     VD_OPT(struct dashboard, kind, .def = "simulated", .choices = "live|simulated|replay",
            .help = "what the votes are; the page says so"),
+    VD_OPT(struct dashboard, baseline, .def = "", .max = 4096,
+           .help = "votes that the shares are compared with, those of the last election or of the "
+                   "simulation's scenario: a file as config/scenarios/README.md describes it, of "
+                   "256 KiB at most; without, nothing is compared"),
+    VD_OPT(struct dashboard, baseline_label, .def = "last election", .min = 1, .max = 40,
+           .help = "what these votes are called on the page, behind \"vs\""),
     VD_OPT(struct dashboard, tick_ms, .def = "50", .min = 16, .max = 5000,
            .help = "at most one picture in this many milliseconds"),
     VD_OPT(struct dashboard, count_ms, .def = "1000", .min = 100, .max = 3600000,
@@ -260,7 +270,10 @@ static enum vd_status dashboard_check(struct vd_stage *stage, void *state, struc
     if (page_check(dashboard->www, err) != VD_OK) {
         return err->status;
     }
-    return dashboard->photos[0] == '\0' ? VD_OK : photos_check(dashboard->photos, err);
+    if (dashboard->photos[0] != '\0' && photos_check(dashboard->photos, err) != VD_OK) {
+        return err->status;
+    }
+    return dashboard->baseline[0] == '\0' ? VD_OK : baseline_read(dashboard->baseline, NULL, err);
 }
 
 static void begin_picture(struct dashboard *dashboard)
@@ -315,12 +328,23 @@ static enum vd_status serve_photos(struct dashboard *dashboard, struct vd_err *e
     return VD_OK;
 }
 
+static enum vd_status read_baseline(struct dashboard *dashboard, struct vd_err *err)
+{
+    if (dashboard->baseline[0] != '\0' &&
+        baseline_read(dashboard->baseline, &dashboard->compared, err) != VD_OK) {
+        return err->status;
+    }
+    dashboard->election.baseline = dashboard->compared;
+    dashboard->election.baseline_label = dashboard->baseline_label;
+    return VD_OK;
+}
+
 static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
 {
     struct vd_web *web = vd_stage_web(dashboard->stage);
 
     if (page_serve(web, dashboard->www, err) != VD_OK || serve_photos(dashboard, err) != VD_OK ||
-        api_serve(web, &dashboard->api, err) != VD_OK ||
+        read_baseline(dashboard, err) != VD_OK || api_serve(web, &dashboard->api, err) != VD_OK ||
         pipeline_serve(web, &dashboard->pipeline, err) != VD_OK) {
         return err->status;
     }
@@ -419,6 +443,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
     picture_fini(&dashboard->picture);
     pipeline_fini(&dashboard->pipeline);
     photos_fini(&dashboard->served);
+    el_scenario_free(vd_take(dashboard->compared));
     free(dashboard->watches);
 }
 

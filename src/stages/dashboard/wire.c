@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "alloc.h"
+#include "baseline.h"
 
 #define STATUS "partial" /* "complete" needs someone to say so: never counted = expected */
 
@@ -208,6 +209,10 @@ void wire_preload(struct vd_buf *out, const struct picture *picture,
     add_member(out, "units", picture->tables[PICTURE_STATE].name);
     vd_buf_add_text(out, ",\"photos\":");
     add_names(out, election->photos, election->photo_count);
+    if (election->baseline != NULL) {
+        vd_buf_add_text(out, ",\"baseline\":");
+        baseline_write(out, election->baseline, election->baseline_label);
+    }
     vd_buf_add_text(out, "}],\"tables\":{");
     for (size_t table = 0; table < picture->table_count; table++) {
         if (table > 0) {

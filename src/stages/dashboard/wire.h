@@ -12,8 +12,9 @@
  * every table with its title and the names of texts and columns, and the texts of all rows. It
  * says nothing twice: a contest names the table whose rows are its candidates ("table", each with
  * its party) and that of its reporting units ("units"), and in "photos" the ids of those whose
- * photo is at /photos/ID. An aggregate's texts are known from its first record on; then the frames
- * that bring it have its shape in "tables", in front of its rows.
+ * photo is at /photos/ID; in "baseline" what it is compared with, if anything (baseline.h): its
+ * label, its columns, and each state's votes by them. An aggregate's texts are known from its first
+ * record on; then the frames that bring it have its shape in "tables", in front of its rows.
  */
 #ifndef VD_DASHBOARD_WIRE_H
 #define VD_DASHBOARD_WIRE_H
@@ -21,6 +22,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "election/scenario.h"
 #include "picture.h"
 
 #define WIRE_PROTOCOL "votingd.v1"
@@ -41,6 +43,8 @@ struct wire_election {
     const char *kind;          /* live, simulated, replay */
     const char *const *photos; /* ids of the candidates that have one */
     size_t photo_count;
+    const struct el_scenario *baseline; /* votes to compare with; NULL: none */
+    const char *baseline_label;
 };
 
 const char *wire_source_name(enum wire_source source);

@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "alloc.h"
 #include "buf.h"
@@ -70,23 +71,57 @@ static bool next_cell(struct line *line, const char **cell, size_t *len)
     return true;
 }
 
+static bool is_name(const char *cell, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        if ((unsigned char)cell[i] < ' ') {
+            return false;
+        }
+    }
+    return len > 0 && vd_utf8_is_valid(cell, len);
+}
+
+/* As much of a cell as a message shows. */
+static int shown(size_t len)
+{
+    return (int)(len > 40 ? 40 : len);
+}
+
+/* One more column of votes. */
+static enum vd_status take_column(struct el_scenario *scenario, size_t line, const char *cell,
+                                  size_t len, struct vd_err *err)
+{
+    if (!is_name(cell, len) || scenario->column_count == EL_SCENARIO_COLUMNS_MAX) {
+        return vd_fail(err, VD_INVALID, "line %zu: expected 1 to %d columns with names in UTF-8",
+                       line, EL_SCENARIO_COLUMNS_MAX);
+    }
+    for (size_t i = 0; i < scenario->column_count; i++) {
+        if (strncasecmp(scenario->columns[i], cell, len) == 0 &&
+            scenario->columns[i][len] == '\0') {
+            return vd_fail(err, VD_INVALID, "line %zu: column \"%.*s\" stands there twice", line,
+                           shown(len), cell);
+        }
+    }
+    scenario->columns[scenario->column_count++] = vd_strndup(cell, len);
+    return VD_OK;
+}
+
 static enum vd_status take_header(struct el_scenario *scenario, struct line *line,
                                   struct vd_err *err)
 {
-    const char *cell = NULL;
+    const char *cell = line->at;
     size_t len = 0;
 
     scenario->columns = vd_alloc_array(EL_SCENARIO_COLUMNS_MAX, sizeof(*scenario->columns));
     if (!next_cell(line, &cell, &len) || len != 5 || memcmp(cell, "state", 5) != 0) {
-        return vd_fail(err, VD_INVALID, "line %zu: expected the first column \"state\"",
-                       line->number);
+        return vd_fail(err, VD_INVALID,
+                       "line %zu: expected the first column \"state\", got \"%.*s\"", line->number,
+                       shown(len), cell);
     }
     while (next_cell(line, &cell, &len)) {
-        if (len == 0 || scenario->column_count == EL_SCENARIO_COLUMNS_MAX) {
-            return vd_fail(err, VD_INVALID, "line %zu: expected 1 to %d columns with names",
-                           line->number, EL_SCENARIO_COLUMNS_MAX);
+        if (take_column(scenario, line->number, cell, len, err) != VD_OK) {
+            return VD_INVALID;
         }
-        scenario->columns[scenario->column_count++] = vd_strndup(cell, len);
     }
     if (scenario->column_count == 0) {
         return vd_fail(err, VD_INVALID, "line %zu: expected a column of votes", line->number);
@@ -125,7 +160,7 @@ static enum vd_status take_row(struct el_scenario *scenario, struct line *line, 
     *row = (struct el_scenario_row){
         .votes = vd_alloc_array(scenario->column_count, sizeof(*row->votes)),
     };
-    if (!next_cell(line, &cell, &len) || len == 0 || !vd_utf8_is_valid(cell, len)) {
+    if (!next_cell(line, &cell, &len) || !is_name(cell, len)) {
         return vd_fail(err, VD_INVALID, "line %zu: expected a state's name in UTF-8", line->number);
     }
     row->state = vd_strndup(cell, len);
@@ -133,7 +168,7 @@ static enum vd_status take_row(struct el_scenario *scenario, struct line *line, 
         if (count < scenario->column_count && parse_votes(cell, len, &row->votes[count]) != VD_OK) {
             return vd_fail(err, VD_INVALID, "line %zu: \"%s\": must be 0 to %lld, got \"%.*s\"",
                            line->number, scenario->columns[count], (long long)EL_SCENARIO_VOTES_MAX,
-                           (int)(len > 40 ? 40 : len), cell);
+                           shown(len), cell);
         }
         sum += count < scenario->column_count ? row->votes[count] : 0;
         count++;
@@ -158,6 +193,9 @@ enum vd_status el_scenario_parse(const char *text, size_t len, struct el_scenari
 
     if (len > EL_SCENARIO_BYTES_MAX) {
         return vd_fail(err, VD_INVALID, "longer than %d bytes", EL_SCENARIO_BYTES_MAX);
+    }
+    if (len >= 3 && memcmp(text, "\xef\xbb\xbf", 3) == 0) {
+        at += 3; /* a byte order mark, as spreadsheets write it */
     }
     if (!next_line(&at, text + len, &line)) {
         return vd_fail(err, VD_INVALID, "empty");

@@ -1,6 +1,6 @@
 /* A scenario: votes per state, one column a candidacy, from a CSV file. Lines are ended by LF or CR
- * LF; the first names the columns ("state,republican,democratic,other"), each further one gives a
- * state's integer votes. No quoting: no name in it has a comma. */
+ * LF; the first names the columns ("state,republican,democratic,other"), no two alike in any case;
+ * each further one gives a state's integer votes. No quoting: no name in it has a comma. */
 #ifndef VD_ELECTION_SCENARIO_H
 #define VD_ELECTION_SCENARIO_H
 
