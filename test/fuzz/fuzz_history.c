@@ -1,5 +1,5 @@
-/* The query of /api/v1/history: whatever is asked, the answer is JSON with at most 10,000 points,
- * or an error that says what was expected. */
+/* The queries of /api/v1/history and /api/v1/snapshot: whatever is asked, the answer is JSON with
+ * at most 10,000 points, or an error that says what was expected. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -18,6 +18,11 @@ static void must(bool is_true)
     if (!is_true) {
         abort();
     }
+}
+
+static enum wire_source quiet(void *arg)
+{
+    return WIRE_QUIET;
 }
 
 /* One candidate, whose second hour has come. */
@@ -40,24 +45,36 @@ static void begin(void)
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 
+static cJSON *ask(vd_web_handler_fn *handler, const char *query, int *status)
+{
+    struct past past = {.picture = &picture, .history = history};
+    struct api api = {.picture = &picture, .history = history, .past = &past, .source = quiet};
+    struct vd_web_request request = {.method = "GET", .path = "/", .query = query};
+    struct vd_web_response response = {0};
+    cJSON *json = NULL;
+
+    handler(&api, &request, &response);
+    json = cJSON_ParseWithLength(response.body.data, response.body.len);
+    must(cJSON_IsObject(json));
+    must(cJSON_HasObjectItem(json, response.status == 0 ? "rows" : "error"));
+    *status = response.status;
+    vd_buf_fini(&response.body);
+    past_fini(&past);
+    return json;
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
-    struct api api = {.picture = &picture};
     VD_AUTO(mem) char *query = vd_strndup((const char *)bytes, len);
-    struct vd_web_request request = {.method = "GET", .path = "/api/v1/history", .query = query};
-    struct vd_web_response response = {0};
+    int status = 0;
     cJSON *json = NULL;
 
     if (history == NULL) {
         begin();
     }
-    api.history = history;
-    api_history(&api, &request, &response);
-    json = cJSON_ParseWithLength(response.body.data, response.body.len);
-    must(cJSON_IsObject(json));
-    must(cJSON_HasObjectItem(json, response.status == 0 ? "rows" : "error"));
-    must(response.status != 0 || cJSON_GetObjectItem(json, "points")->valueint <= 10000);
+    json = ask(api_history, query, &status);
+    must(status != 0 || cJSON_GetObjectItem(json, "points")->valueint <= 10000);
     cJSON_Delete(json);
-    vd_buf_fini(&response.body);
+    cJSON_Delete(ask(api_snapshot, query, &status));
     return 0;
 }

@@ -287,7 +287,45 @@ TEST(a_table_with_too_many_rows_keeps_nothing)
     history_free(NULL);
 }
 
-RUN_TESTS(cmocka_unit_test(a_second_without_a_record_has_the_total_before_it),
+TEST(one_point_is_found_at_any_time)
+{
+    static const struct {
+        int64_t at_s, from_s;
+        int64_t total;
+    } cases[] = {{-900, 9, 0}, {9, 9, 0}, {10, 10, 1}, {12, 12, 1}, {15, 15, 6}, {4000, 15, 6}};
+    struct history *history = make_history(100);
+
+    assert_int_equal(history_at(history, T0).count, 0);
+    take(history, 0, 0, 10, 1);
+    take(history, 0, 1, 15, 6);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct history_range range = history_at(history, T0 + cases[i].at_s * S + 999);
+
+        assert_int_equal(range.from_ms, T0 + cases[i].from_s * S);
+        CHECK(history, 0, &range, cases[i].total);
+    }
+    history_free(history);
+}
+
+TEST(news_are_as_old_as_the_oldest_change)
+{
+    struct history *history = make_history(100);
+
+    assert_int_equal(history_news(history), INT64_MAX);
+    take(history, 0, 0, 10, 1);
+    take(history, 0, 1, 20, 2);
+    assert_int_equal(history_news(history), T0 + 10 * S + 500);
+    assert_int_equal(history_news(history), INT64_MAX);
+    take(history, 0, 9, 30, 3); /* seven are missing: nothing is known since the last one */
+    assert_int_equal(history_news(history), T0 + 20 * S + 500);
+    take(history, 1, 10, 40, 1); /* a row whose first records are missing */
+    assert_int_equal(history_news(history), 0);
+    history_free(history);
+}
+
+RUN_TESTS(cmocka_unit_test(one_point_is_found_at_any_time),
+          cmocka_unit_test(news_are_as_old_as_the_oldest_change),
+          cmocka_unit_test(a_second_without_a_record_has_the_total_before_it),
           cmocka_unit_test(steps_double_until_any_length_fits),
           cmocka_unit_test(the_last_quarter_of_an_hour_stays_fine),
           cmocka_unit_test(a_quiet_row_keeps_its_total_in_the_last_seconds),

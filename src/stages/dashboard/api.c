@@ -67,7 +67,34 @@ bool api_has_only(const struct vd_web_request *request, const char *const *known
     return true;
 }
 
+void api_refuse(struct vd_web_response *response, const char *name, const char *remedy)
+{
+    vd_web_fail(response, 400, "bad_parameter", "%s: expected %s", name, remedy);
+}
+
+bool api_get_number(const struct vd_web_request *request, const char *name, int64_t *number,
+                    struct vd_web_response *response)
+{
+    VD_AUTO(mem) char *text = vd_web_query_get(request->query, name);
+    size_t digits = text == NULL ? 0 : strspn(text, "0123456789");
+    long long value = 0;
+
+    if (text == NULL) {
+        return true;
+    }
+    if (digits > 0 && digits <= 16 && text[digits] == '\0') {
+        value = strtoll(text, NULL, 10); /* 16 digits cannot overflow */
+    }
+    if (digits == 0 || digits > 16 || text[digits] != '\0' || value > PICTURE_INT_MAX) {
+        api_refuse(response, name, "a whole number from 0 to 9007199254740991");
+        return false;
+    }
+    *number = value;
+    return true;
+}
+
 static const char *const no_parameters[] = {NULL};
+static const char *const snapshot_parameters[] = {"as_of_ms", NULL};
 static const char *const changes_parameters[] = {"since", NULL};
 
 void api_version(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
@@ -91,11 +118,27 @@ void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_
     wire_preload(&response->body, api->picture, picture_frame_last(api->picture), api->election);
 }
 
+static void answer_past(const struct api *api, int64_t at_ms, struct vd_web_response *response)
+{
+    const struct past_answer *answer = past_at(api->past, at_ms);
+
+    (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
+                   answer->number); /* fits: 16 characters and 20 digits */
+    vd_buf_add(&response->body, answer->body.data, answer->body.len);
+}
+
 void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
 {
     const struct api *api = arg;
+    int64_t at_ms = -1;
 
-    if (api_has_only(request, no_parameters, response)) {
+    if (!api_has_only(request, snapshot_parameters, response) ||
+        !api_get_number(request, "as_of_ms", &at_ms, response)) {
+        return;
+    }
+    if (at_ms >= 0) {
+        answer_past(api, at_ms, response);
+    } else {
         wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
                       api->source(api->arg), vd_wall_ms());
     }

@@ -6,6 +6,7 @@
 
 #include "err.h"
 #include "history.h"
+#include "past.h"
 #include "picture.h"
 #include "web.h"
 #include "wire.h"
@@ -14,6 +15,7 @@
 struct api {
     const struct picture *picture;
     const struct history *history;
+    struct past *past;
     const struct wire_election *election;
     enum wire_source (*source)(void *arg); /* how the feed is now */
     void *arg;
@@ -30,6 +32,14 @@ vd_web_handler_fn api_version, api_preload, api_snapshot, api_snapshot_at, api_c
  * error: a misspelt one must not be ignored. */
 bool api_has_only(const struct vd_web_request *request, const char *const *known,
                   struct vd_web_response *response);
+
+/* A whole number from 0 to 2^53 - 1; '*number' stays as it is where the parameter is missing.
+ * False: the answer is an error. */
+bool api_get_number(const struct vd_web_request *request, const char *name, int64_t *number,
+                    struct vd_web_response *response);
+
+/* The answer is an error: the parameter is not what is expected. */
+void api_refuse(struct vd_web_response *response, const char *name, const char *remedy);
 
 /* "EPOCH-SEQ" of 'epoch' itself. False for another epoch, or anything else; '*is_known_form' says
  * which of the two. */

@@ -3,7 +3,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "alloc.h"
@@ -16,33 +15,6 @@ struct question {
     int64_t row; /* -1: all that have a past */
     struct history_asked asked;
 };
-
-static void refuse(struct vd_web_response *response, const char *name, const char *remedy)
-{
-    vd_web_fail(response, 400, "bad_parameter", "%s: expected %s", name, remedy);
-}
-
-/* A whole number from 0 to 2^53 - 1; '*number' stays as it is where the parameter is missing. */
-static bool get_number(const struct vd_web_request *request, const char *name, int64_t *number,
-                       struct vd_web_response *response)
-{
-    VD_AUTO(mem) char *text = vd_web_query_get(request->query, name);
-    size_t digits = text == NULL ? 0 : strspn(text, "0123456789");
-    long long value = 0;
-
-    if (text == NULL) {
-        return true;
-    }
-    if (digits > 0 && digits <= 16 && text[digits] == '\0') {
-        value = strtoll(text, NULL, 10); /* 16 digits cannot overflow */
-    }
-    if (digits == 0 || digits > 16 || text[digits] != '\0' || value > PICTURE_INT_MAX) {
-        refuse(response, name, "a whole number from 0 to 9007199254740991");
-        return false;
-    }
-    *number = value;
-    return true;
-}
 
 static bool get_table(const struct api *api, const struct vd_web_request *request, size_t *table,
                       struct vd_web_response *response)
@@ -57,14 +29,15 @@ static bool get_table(const struct api *api, const struct vd_web_request *reques
     }
     found = picture_find_table(api->picture, name);
     if (found == PICTURE_NONE) {
-        refuse(response, "table", "the name of a table of /api/v1/preload");
+        api_refuse(response, "table", "the name of a table of /api/v1/preload");
         return false;
     }
     /* All counted is the sum of the candidates, and as complete as they are. */
     if (history_is_too_large(api->history, found == PICTURE_TOTALS ? PICTURE_CANDIDATE : found)) {
-        refuse(response, "table",
-               "one with fewer rows: this one keeps no past; raise the option history_rows of the "
-               "stage dashboard");
+        api_refuse(
+            response, "table",
+            "one with fewer rows: this one keeps no past; raise the option history_rows of the "
+            "stage dashboard");
         return false;
     }
     *table = found;
@@ -80,21 +53,36 @@ static bool get_question(const struct api *api, const struct vd_web_request *req
     *question = (struct question){.row = -1, .asked = {.to_ms = PICTURE_INT_MAX}};
     if (!api_has_only(request, known, response) ||
         !get_table(api, request, &question->table, response) ||
-        !get_number(request, "row", &question->row, response) ||
-        !get_number(request, "from_ms", &asked->from_ms, response) ||
-        !get_number(request, "to_ms", &asked->to_ms, response) ||
-        !get_number(request, "step_ms", &asked->step_ms, response)) {
+        !api_get_number(request, "row", &question->row, response) ||
+        !api_get_number(request, "from_ms", &asked->from_ms, response) ||
+        !api_get_number(request, "to_ms", &asked->to_ms, response) ||
+        !api_get_number(request, "step_ms", &asked->step_ms, response)) {
         return false;
     }
     if (question->row >= api->picture->tables[question->table].count) {
-        refuse(response, "row", "the number of a row of this table, as in /api/v1/snapshot");
+        api_refuse(response, "row", "the number of a row of this table, as in /api/v1/snapshot");
         return false;
     }
     if (asked->from_ms > asked->to_ms) {
-        refuse(response, "from_ms", "a time that is not after to_ms");
+        api_refuse(response, "from_ms", "a time that is not after to_ms");
         return false;
     }
     return true;
+}
+
+/* One who never had a record had no votes then if he has none now. */
+static void read_candidate(const struct api *api, uint32_t row, const struct history_range *range,
+                           int64_t *totals)
+{
+    int64_t now = api->picture->tables[PICTURE_CANDIDATE].rows[row].pending[COLUMN_VOTES];
+
+    if (history_has(api->history, PICTURE_CANDIDATE, row)) {
+        history_read(api->history, PICTURE_CANDIDATE, row, range, totals);
+        return;
+    }
+    for (size_t i = 0; i < range->count; i++) {
+        totals[i] = now == 0 ? 0 : HISTORY_GAP;
+    }
 }
 
 /* The sum over all candidates; a gap where one of them has one. */
@@ -104,10 +92,7 @@ static void read_counted(const struct api *api, const struct history_range *rang
 
     memset(totals, 0, range->count * sizeof(*totals));
     for (uint32_t row = 0; row < api->picture->tables[PICTURE_CANDIDATE].count; row++) {
-        if (!history_has(api->history, PICTURE_CANDIDATE, row)) {
-            continue; /* no vote yet */
-        }
-        history_read(api->history, PICTURE_CANDIDATE, row, range, one);
+        read_candidate(api, row, range, one);
         for (size_t i = 0; i < range->count; i++) {
             bool is_known = totals[i] != HISTORY_GAP && one[i] != HISTORY_GAP;
 

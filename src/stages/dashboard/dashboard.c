@@ -11,6 +11,7 @@
 #include "feed.h"
 #include "history.h"
 #include "page.h"
+#include "past.h"
 #include "photos.h"
 #include "picture.h"
 #include "pipeline.h"
@@ -51,6 +52,7 @@ struct dashboard {
     struct el_scenario *compared; /* owned; NULL: with nothing */
     struct picture picture;
     struct history *history; /* owned */
+    struct past past;
     struct pipeline pipeline;
     struct vd_table *nodes; /* where the pipeline comes from; NULL: not mapped */
     struct watch *watches;  /* owned; by index of the table */
@@ -412,9 +414,11 @@ static enum vd_status dashboard_start(struct vd_stage *stage, void *state, struc
     dashboard->stage = stage;
     begin_picture(dashboard);
     get_metrics(dashboard);
+    dashboard->past = (struct past){.picture = &dashboard->picture, .history = dashboard->history};
     dashboard->api = (struct api){
         .picture = &dashboard->picture,
         .history = dashboard->history,
+        .past = &dashboard->past,
         .election = &dashboard->election,
         .source = find_source,
         .arg = dashboard,
@@ -439,6 +443,7 @@ static void dashboard_stop(struct vd_stage *stage, void *state)
 
     vd_timer_close(dashboard->tick);
     counts_free(vd_take(dashboard->counts));
+    past_fini(&dashboard->past);
     history_free(vd_take(dashboard->history));
     picture_fini(&dashboard->picture);
     pipeline_fini(&dashboard->pipeline);

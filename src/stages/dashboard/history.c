@@ -53,7 +53,8 @@ struct history_table {
 struct history {
     struct history_limits limits;
     uint64_t version;
-    bool has_leapt; /* what a row had before its first record is not known */
+    int64_t news_ms; /* since when totals have changed; see history_news */
+    bool has_leapt;  /* what a row had before its first record is not known */
     struct axis axes[AXES];
     struct history_table *tables; /* owned */
 };
@@ -63,6 +64,7 @@ struct history *history_new(const struct history_limits *limits)
     struct history *history = vd_alloc(sizeof(*history));
 
     history->limits = *limits;
+    history->news_ms = INT64_MAX;
     history->tables = vd_alloc_array(limits->tables, sizeof(*history->tables));
     history->axes[AXIS_WHOLE] = (struct axis){.step_ms = HISTORY_STEP_MS, .size = limits->points};
     history->axes[AXIS_RECENT] = (struct axis){.step_ms = HISTORY_STEP_MS, .size = HISTORY_RECENT};
@@ -240,12 +242,18 @@ static const struct reading *take_offset(struct history_table *table,
     return reading;
 }
 
+static void tell_news(struct history *history, int64_t since_ms)
+{
+    history->news_ms = since_ms < history->news_ms ? since_ms : history->news_ms;
+}
+
 /* The row, or NULL if it or its table is not kept. */
 static struct history_row *get_row(struct history *history, struct history_table *table,
                                    uint32_t number)
 {
-    if (number >= history->limits.rows) {
+    if (number >= history->limits.rows && !table->is_too_large) {
         table->is_too_large = true;
+        tell_news(history, 0);
     }
     if (table->is_too_large) {
         forget_rows(table);
@@ -308,6 +316,7 @@ static void leap(struct history *history)
     history->axes[AXIS_WHOLE].used = 0;
     history->axes[AXIS_RECENT].used = 0;
     history->has_leapt = true;
+    tell_news(history, 0);
 }
 
 void history_take(struct history *history, const struct history_total *total)
@@ -334,9 +343,11 @@ void history_take(struct history *history, const struct history_total *total)
         bool is_from_zero = (total->is_live || reading->holes == 0) && !history->has_leapt;
 
         begin_row(history, row, is_from_zero ? 0 : HISTORY_GAP);
+        tell_news(history, is_from_zero ? placed.event_ms : 0);
     } else {
         placed.event_ms = total->event_ms > row->event_ms ? total->event_ms : row->event_ms;
         gap_ms = reading->holes == row->holes ? -1 : row->event_ms;
+        tell_news(history, gap_ms >= 0 ? gap_ms : placed.event_ms);
     }
     for (enum axis_kind kind = 0; kind < AXES; kind++) {
         put(history, kind, &row->lines[kind], &placed, gap_ms);
@@ -354,6 +365,14 @@ uint64_t history_version(const struct history *history)
     return history->version;
 }
 
+int64_t history_news(struct history *history)
+{
+    int64_t news_ms = history->news_ms;
+
+    history->news_ms = INT64_MAX;
+    return news_ms;
+}
+
 bool history_is_too_large(const struct history *history, size_t table)
 {
     return history->tables[table].is_too_large;
@@ -366,11 +385,18 @@ bool history_has(const struct history *history, size_t table, uint32_t row)
     return row < held->row_count && held->rows[row].is_used;
 }
 
-struct history_range history_find(const struct history *history, const struct history_asked *asked)
+/* The finer axis, where it goes back as far as 'from_ms'. */
+static enum axis_kind finest(const struct history *history, int64_t from_ms)
 {
     const struct axis *recent = &history->axes[AXIS_RECENT];
-    bool is_recent = recent->used > 0 && asked->from_ms >= recent->first * recent->step_ms;
-    enum axis_kind kind = is_recent ? AXIS_RECENT : AXIS_WHOLE;
+    bool is_recent = recent->used > 0 && from_ms >= recent->first * recent->step_ms;
+
+    return is_recent ? AXIS_RECENT : AXIS_WHOLE;
+}
+
+struct history_range history_find(const struct history *history, const struct history_asked *asked)
+{
+    enum axis_kind kind = finest(history, asked->from_ms);
     const struct axis *axis = &history->axes[kind];
     int64_t begin_ms = axis->first * axis->step_ms;
     int64_t to_ms = begin_ms + (int64_t)axis->used * axis->step_ms - 1;
@@ -393,17 +419,44 @@ struct history_range history_find(const struct history *history, const struct hi
     }
 }
 
+struct history_range history_at(const struct history *history, int64_t at_ms)
+{
+    enum axis_kind kind = finest(history, at_ms);
+    const struct axis *axis = &history->axes[kind];
+    int64_t first = axis->first > 0 ? axis->first - 1 : 0;
+    int64_t last = axis->first + (int64_t)axis->used - 1;
+    int64_t step = at_ms / axis->step_ms;
+
+    step = step > last ? last : step;
+    step = step < first ? first : step;
+    return (struct history_range){.from_ms = step * axis->step_ms,
+                                  .step_ms = axis->step_ms,
+                                  .count = axis->used > 0 ? 1 : 0,
+                                  .axis = kind};
+}
+
+/* What a row had when the step number 'at' of the axis began. */
+static int64_t total_before(const struct line *line, size_t at)
+{
+    while (at > 0 && line->totals[at - 1] == SAME) {
+        at--;
+    }
+    return at > 0 ? line->totals[at - 1] : line->before;
+}
+
 void history_read(const struct history *history, size_t table, uint32_t row,
                   const struct history_range *range, int64_t *totals)
 {
     const struct axis *axis = &history->axes[range->axis];
+    int64_t first = range->from_ms / axis->step_ms - axis->first;
+    size_t at = first > 0 ? (size_t)first : 0;
     const struct line *line = NULL;
     int64_t total = HISTORY_GAP;
-    size_t at = 0;
 
     assert(history_has(history, table, row));
     line = &history->tables[table].rows[row].lines[range->axis];
-    total = line->before;
+    at = at < axis->used ? at : axis->used;
+    total = total_before(line, at);
     for (size_t i = 0; i < range->count; i++) {
         int64_t end_ms = range->from_ms + (int64_t)(i + 1) * range->step_ms;
 

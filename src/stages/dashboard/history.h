@@ -49,6 +49,10 @@ void history_take(struct history *history, const struct history_total *total);
 /* Rises with whatever changes an answer. */
 uint64_t history_version(const struct history *history);
 
+/* The oldest event time since which a total has changed since the last call; INT64_MAX if none has.
+ * What was made of older steps is as it would be made now. */
+int64_t history_news(struct history *history);
+
 /* True if the table has more rows than may have a past. */
 bool history_is_too_large(const struct history *history, size_t table);
 
@@ -75,8 +79,12 @@ struct history_asked {
 };
 struct history_range history_find(const struct history *history, const struct history_asked *asked);
 
-/* The totals of a row at the points of 'range', which history_find gave; HISTORY_GAP where none is
- * known. */
+/* The one point that has 'at_ms', as fine as it is kept; of a time before all that is kept, the
+ * step before it, and of a later one the last. */
+struct history_range history_at(const struct history *history, int64_t at_ms);
+
+/* The totals of a row at the points of 'range', which history_find or history_at gave; HISTORY_GAP
+ * where none is known. */
 void history_read(const struct history *history, size_t table, uint32_t row,
                   const struct history_range *range, int64_t *totals);
 

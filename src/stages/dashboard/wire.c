@@ -282,6 +282,19 @@ void wire_version(struct vd_buf *out, const struct picture *picture)
                   picture->epoch, picture->seq, picture_frame_last(picture)->about.as_of_ms);
 }
 
+void wire_past(struct vd_buf *out, const struct picture *picture, const struct picture_frame *frame,
+               const struct wire_past *about)
+{
+    vd_buf_printf(out,
+                  "{\"type\":\"past\",\"epoch\":\"%s\",\"as_of_ms\":%" PRId64
+                  ",\"step_ms\":%" PRId64 ",\"status\":\"" STATUS "\",\"without\":",
+                  picture->epoch, about->as_of_ms, about->step_ms);
+    add_names(out, about->without, about->without_count);
+    vd_buf_add_text(out, ",\"rows\":");
+    add_tables(out, picture, frame, false, NULL);
+    vd_buf_add_char(out, '}');
+}
+
 /* About how many bytes a row takes in an answer, from above. */
 static size_t row_bytes(const struct picture_row *row)
 {

@@ -70,6 +70,19 @@ void wire_beat(struct vd_buf *out, const struct picture *picture, enum wire_sour
 
 void wire_version(struct vd_buf *out, const struct picture *picture);
 
+/* A moment of the past. */
+struct wire_past {
+    int64_t as_of_ms;                        /* the last of its step; 0: no vote was ever counted */
+    int64_t step_ms;                         /* how fine the past is known there */
+    const char *without[PICTURE_TABLES_MAX]; /* names of tables that keep none */
+    size_t without_count;
+};
+
+/* The rows of 'frame', which stands for that moment. No frame of the websocket: it has no "seq" and
+ * says nothing of now; its texts are those of the preload. */
+void wire_past(struct vd_buf *out, const struct picture *picture, const struct picture_frame *frame,
+               const struct wire_past *about);
+
 /* Which changes are asked for: those after picture 'since', of this epoch. */
 struct wire_asked {
     uint64_t since;
