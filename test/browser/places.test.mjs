@@ -155,6 +155,78 @@ test('hostile, right-to-left and long names are texts and nothing else', async (
   assert.equal(await page.$$eval('main img', (nodes) => nodes.length), 0);
 });
 
+// What the table's button copies, line by line; pasted, since a page that may not read the clipboard is told less.
+async function copied(opened, card) {
+  await opened.focus(`${card} .copy button`);
+  await opened.keyboard.press('Enter');
+  await election.waitFor('the word of it', 10000, async () => (await opened.textContent(`${card} .copied`)) === 'Copied');
+  assert.equal(await opened.evaluate(() => document.activeElement.textContent), 'Copy'); // the focus came back
+  assert.equal(await opened.getAttribute(`${card} .copied`, 'role'), 'status');
+  await opened.evaluate(() => {
+    const area = document.createElement('textarea');
+    area.id = 'pasted';
+    document.body.append(area);
+    area.focus();
+  });
+  await opened.keyboard.press('Control+V');
+  const pasted = await opened.inputValue('#pasted');
+  await opened.evaluate(() => document.getElementById('pasted').remove());
+  assert.ok(pasted.endsWith('\n'));
+  return pasted.trimEnd().split('\n').map((line) => line.split('\t'));
+}
+
+// The cells of a table as they are copied: whole numbers bare, points as a number, no formula.
+const cellsOf = (opened, selector) => opened.$$eval(`${selector} tr`, (rows) => rows.map((row) => [...row.cells]
+  .map((cell) => {
+    const shown = (cell.querySelector('button, .person-name, .leads-name, .metered > span:last-child') ?? cell)
+      .textContent.replace(/[\u2066-\u2069]/g, '').replace(/\s+/g, ' ');
+    const points = /^([+−]?)([\d.]+) pts$/.exec(shown);
+    return points ? `${points[1] === '−' ? '-' : ''}${Number(points[2])}` : /^[\d,]+$/.test(shown) ? shown.replaceAll(',', '') : shown;
+  })));
+
+test('a table is copied whole, by keyboard, as a spreadsheet takes it', async () => {
+  await show('places?sort=votes&direction=up&size=100', '#places-body tr:nth-child(51)');
+  const wanted = await cellsOf(page, '.places-card table');
+  await page.selectOption('#places-size', '10');
+  const lines = await copied(page, '.places-card');
+  assert.equal(lines.length, 52); // of all pages
+  const dash = (cell) => (cell === '–' ? '' : cell);
+  assert.deepEqual(lines, wanted.map((row) => row.map(dash)));
+  await page.fill('#places-filter', 'New');
+  assert.deepEqual((await copied(page, '.places-card')).slice(1).map(([name]) => name), PLACES.filter((name) => name.startsWith('New')));
+  await show('breakdowns?tables=state_candidate', `${card('state_candidate')} tbody tr`);
+  const [, ...rows] = await copied(page, card('state_candidate'));
+  assert.equal(rows.reduce((sum, row) => sum + Number(row[2]), 0), VOTERS);
+  assert.ok(rows.every((row) => row.length === 4 && /^\d+\.\d %$/.test(row[3])));
+});
+
+test('it is copied without leave to write to the clipboard, and no name begins a formula', async () => {
+  const plainPage = await browser.open({}, '/#/results', (opened) => opened.addInitScript(() => {
+    Object.defineProperty(Navigator.prototype, 'clipboard', { value: undefined }); // plain http, another host
+  }));
+  await plainPage.waitForSelector('#candidates-body tr');
+  const wanted = await cellsOf(plainPage, '.table-card table');
+  const lines = await copied(plainPage, '.table-card');
+  assert.deepEqual(lines.map((row) => row.toSpliced(6, 1)), wanted.map((row) => row.map((cell) => (cell === '–' ? '' : cell)).toSpliced(6, 1)));
+  assert.deepEqual(lines.slice(1).map((row) => Number(row[6])), wanted.slice(1).map((row) => parseInt(row[6].replace('−', '-').replace(',', ''), 10)));
+  const cells = await plainPage.evaluate(async () => {
+    const { copyButton } = await import('/js/dom.js');
+    const made = copyButton(() => [['=1+1', '@x', '-y', '+z', 'a\tb\nc', -5, null]], 'candidates-title');
+    document.body.append(made);
+    let text = null;
+    document.addEventListener('copy', () => {
+      text = document.activeElement.value;
+    }, { once: true });
+    made.querySelector('button').click();
+    await new Promise((resolve) => {
+      setTimeout(resolve);
+    });
+    return text;
+  });
+  assert.equal(cells, "'=1+1\t'@x\t'-y\t'+z\ta b c\t-5\t\n");
+  await plainPage.context().close();
+});
+
 test('the address says which place is chosen, and the focus stays on its row', async () => {
   await show('places?size=100&place=Ohio', '#places-body tr.is-chosen');
   assert.equal(await text('places-one'), 'Ohio');

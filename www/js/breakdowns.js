@@ -129,6 +129,7 @@ function columnsOf({ texts }) {
   return [
     ...texts.map((text) => ({
       id: text, title: titleOf(text), value: (row) => (row[text] === null ? null : say(text, row[text])),
+      copied: (row) => say(text, row[text]),
       paint: (cell, row) => setText(cell, say(text, row[text])),
     })),
     {
@@ -137,7 +138,7 @@ function columnsOf({ texts }) {
     },
     {
       id: 'share', title: words.breakdowns.share, isNumber: true, value: (row) => row.votes,
-      paint: (cell, row) => setText(cell, percent(row.share)),
+      copied: (row) => percent(row.share), paint: (cell, row) => setText(cell, percent(row.share)),
     },
   ];
 }

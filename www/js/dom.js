@@ -1,7 +1,7 @@
 // A few verbs on the document. Texts are only ever set as text; widths go through the object model,
 // which the content policy allows where a style attribute is refused.
 
-import { words } from './words.js';
+import { NONE, words } from './words.js';
 
 const SVG = 'http://www.w3.org/2000/svg';
 
@@ -103,6 +103,52 @@ export function keep(parent, items, keyOf, create, update) {
   if (focused !== document.activeElement) {
     focused?.focus({ preventScroll: true }); // it had to move
   }
+}
+
+// As a spreadsheet takes it: names may hold line ends, and must not begin a formula.
+function cellText(value) {
+  const text = String(value === NONE ? '' : value ?? '').replace(/[\u2066-\u2069]/g, '').replace(/\s+/g, ' ');
+  return typeof value === 'string' && /^[=+\-@]/.test(text) ? `'${text}` : text;
+}
+
+// Where a page may not write to the clipboard (plain http but for loopback), what is selected is copied.
+function copySelected(text) {
+  const focused = document.activeElement;
+  const area = make('textarea', { class: 'copy-area', readonly: true });
+  area.value = text;
+  document.body.append(area);
+  area.select();
+  const isCopied = document.execCommand('copy');
+  area.remove();
+  focused?.focus({ preventScroll: true });
+  return isCopied;
+}
+
+async function copyText(text) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    return copySelected(text);
+  }
+}
+
+const SAID_MS = 4000;
+
+// A button that copies a table, with the word that it has. 'linesOf' gives its lines, the head first, of
+// numbers and texts; 'title' is the id of the table's title.
+export function copyButton(linesOf, title) {
+  const said = make('span', { class: 'copied', role: 'status' });
+  const button = make('button', { type: 'button', class: 'button', 'aria-describedby': title }, words.copy.copy);
+  let timer = null;
+  button.addEventListener('click', async () => {
+    const lines = linesOf().map((cells) => cells.map(cellText).join('\t'));
+    const isCopied = await copyText(`${lines.join('\n')}\n`);
+    setText(said, isCopied ? words.copy.copied : words.copy.refused);
+    window.clearTimeout(timer);
+    timer = window.setTimeout(() => setText(said, ''), SAID_MS);
+  });
+  return make('span', { class: 'copy' }, said, button);
 }
 
 const scripts = new Map();

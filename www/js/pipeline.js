@@ -2,7 +2,7 @@
 // that run it. Asked for once a second while it is looked at.
 
 import {
-  byId, fill, keep, make, setText,
+  byId, copyButton, fill, keep, make, setText,
 } from './dom.js';
 import { Drawing } from './pipeline_draw.js';
 import { graphOf, isHere, stagesOf } from './pipeline_graph.js';
@@ -44,30 +44,36 @@ const first = (pair) => (pair === null ? NONE : duration(pair[0]));
 const second = (pair) => (pair === null ? NONE : duration(pair[1]));
 const live = (one, value) => (one.isLive ? value : NONE);
 
-// Of the table, a row for each stage on each node: value(row) => text.
+// Of the table, a row for each stage on each node: value(row) => text; copied(row) where a number is copied.
 const COLUMNS = [
   { id: 'stage', value: (one) => one.stage.stage },
   { id: 'node', value: (one) => one.node.node },
   { id: 'state', value: (one) => (one.isLive ? words.pipeline.lives[one.stage.state] ?? one.stage.state : text.nodeStates[one.node.state]) },
   { id: 'in', isNumber: true, value: (one) => live(one, one.stage.inputs.length > 0 ? perSecond(one.in.rate) : NONE) },
   { id: 'out', isNumber: true, value: (one) => live(one, one.stage.outputs.length > 0 ? perSecond(one.out.rate) : NONE) },
-  { id: 'lag', isNumber: true, value: (one) => live(one, count(one.lag)) },
+  { id: 'lag', isNumber: true, value: (one) => live(one, count(one.lag)), copied: (one) => (one.isLive ? one.lag : null) },
   { id: 'latency50', isNumber: true, value: (one) => live(one, first(one.latency)) },
   { id: 'latency99', isNumber: true, value: (one) => live(one, second(one.latency)) },
   { id: 'commit50', isNumber: true, value: (one) => live(one, first(one.commit)) },
   { id: 'commit99', isNumber: true, value: (one) => live(one, second(one.commit)) },
-  { id: 'retries', isNumber: true, value: (one) => count(one.retries.total) },
-  { id: 'rejected', isNumber: true, value: (one) => count(one.rejected.total) },
-  { id: 'dead', isNumber: true, value: (one) => count(one.dead.total) },
+  { id: 'retries', isNumber: true, value: (one) => count(one.retries.total), copied: (one) => one.retries.total },
+  { id: 'rejected', isNumber: true, value: (one) => count(one.rejected.total), copied: (one) => one.rejected.total },
+  { id: 'dead', isNumber: true, value: (one) => count(one.dead.total), copied: (one) => one.dead.total },
 ];
 
 function paintTable(stages) {
   const rows = stages.flatMap((stage) => stage.all);
 
+  shown.rows = rows;
   keep(byId('flow-body'), rows, (one) => `${one.stage.stage} ${one.node.node}`,
     () => make('tr', {}, ...COLUMNS.map((column, i) => (i === 0
       ? make('th', { scope: 'row' }) : make('td', { class: column.isNumber ? 'number' : null })))),
     (row, one) => COLUMNS.forEach((column, i) => setText(row.children[i], column.value(one))));
+}
+
+function lines() {
+  return [COLUMNS.map(({ id }) => text.columns[id]),
+    ...shown.rows.map((row) => COLUMNS.map((column) => (column.copied ?? column.value)(row)))];
 }
 
 // ---- nodes ----
@@ -115,10 +121,12 @@ function paintNode(card, node, now) {
 
 // ---- the view ----
 
-let shown = null; // {context, drawing, timer, isAsking, askedAt, answer, answeredAt, isFailed}
+let shown = null; // {context, copy, drawing, rows, timer, isAsking, askedAt, answer, answeredAt, isFailed}
 
 function paint() {
-  const { context, drawing, answer } = shown;
+  const {
+    context, copy, drawing, answer,
+  } = shown;
   const form = context.settings.choice('as', FORMS, 'graph');
   const note = byId('flow-note');
 
@@ -136,6 +144,7 @@ function paint() {
   setText(byId('flow-empty'), answer.followed ? text.nobody : text.unfollowed);
   byId('flow-drawing').hidden = isEmpty || form !== 'graph';
   byId('flow-scroller').hidden = isEmpty || form !== 'table';
+  copy.hidden = byId('flow-scroller').hidden;
   const graph = graphOf(stages);
   if (form === 'graph') {
     drawing.paint(graph);
@@ -214,14 +223,18 @@ export const view = {
       () => context.settings.set({ as: form === 'graph' ? null : form })));
     shown = {
       context,
+      copy: copyButton(lines, 'flow-title'),
       drawing: new Drawing(byId('flow-drawing')),
       timer: null,
       isAsking: false,
       askedAt: -Infinity,
       answer: null,
+      rows: [], // of the table
       answeredAt: 0,
       isFailed: false,
     };
+    shown.copy.hidden = true;
+    byId('flow-title').after(shown.copy);
     document.addEventListener('visibilitychange', lookedAt);
     setText(byId('flow-empty'), text.asking);
     paint();

@@ -12,7 +12,7 @@ import { OTHERS, partyInitials } from './palette.js';
 import { Table } from './table.js';
 import { tallyOf, unitsOf } from './units.js';
 import {
-  change, count, isolate, percent, signed, time, words,
+  change, count, isolate, percent, signed, tenths, time, words,
 } from './words.js';
 
 const CELLS_MAX = 200; // more are told by the table alone
@@ -115,12 +115,14 @@ const COLUMNS = [
     id: 'turnout',
     isNumber: true,
     value: (unit) => (unit.registered > 0 ? unit.votes / unit.registered : null),
+    copied: (unit) => percent(unit.turnout),
     paint: (cell, unit) => setCell(cell, percent(unit.turnout)),
   },
   {
     id: 'leader',
     className: 'leads',
     value: (unit) => unit.leader?.name ?? null,
+    copied: (unit) => unit.leader?.name ?? (unit.isTied ? words.tie : null),
     create: () => [make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span', { class: 'leads-name' })],
     paint: (cell, unit) => {
       const [swatch, name] = cell.children;
@@ -134,6 +136,7 @@ const COLUMNS = [
     id: 'share',
     isNumber: true,
     value: (unit) => unit.share,
+    copied: (unit) => percent(unit.share),
     paint: (cell, unit) => setCell(cell, percent(unit.share)),
   },
 ];
@@ -143,6 +146,7 @@ const VERSUS = {
   id: 'versus',
   isNumber: true,
   value: (unit) => (unit.leader === null ? null : baseline.change(unit.leader, unit.name)),
+  copied: (unit) => tenths(VERSUS.value(unit)),
   paint: (cell, unit) => setCell(cell, change(VERSUS.value(unit))),
 };
 

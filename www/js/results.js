@@ -3,16 +3,18 @@
 
 import { avatar, drawBars, drawRing, drawStrip, setAvatar } from './charts.js';
 import {
-  byId, fill, keep, make, setCell, setColour, setFill, setText,
+  byId, copyButton, fill, keep, make, setCell, setColour, setFill, setText,
 } from './dom.js';
 import { OTHERS, partyInitials } from './palette.js';
 import { progress, turnout } from './shares.js';
 import {
-  change, count, isolate, percent, points, signed, time, words,
+  change, count, isolate, percent, points, signed, tenths, time, words,
 } from './words.js';
 
 const SLICES_MAX = 6;
 const FACES_MAX = 4;
+
+let shown = null; // the picture
 
 const MARKUP = `
 <section class="card leader is-empty" id="leader" aria-labelledby="leader-title">
@@ -87,7 +89,7 @@ const MARKUP = `
 </section>
 
 <section class="card table-card" aria-labelledby="candidates-title">
-  <h2 id="candidates-title" data-word="results.table"></h2>
+  <div class="card-head"><h2 id="candidates-title" data-word="results.table"></h2></div>
   <div class="scroller" tabindex="0" role="group" aria-labelledby="candidates-title">
     <table>
       <thead>
@@ -230,6 +232,21 @@ function drawShares({ list, total }, palette) {
     });
 }
 
+// The table's lines, as they are copied.
+function lines() {
+  const { list, total } = shown?.standing ?? { list: [], total: 0 };
+  const versus = (tell) => (shown?.baseline ? [tell(shown.baseline)] : []);
+  const {
+    rank, candidate, party, count: votes, share, lead, id,
+  } = words.results;
+  return [
+    [rank, candidate, party, votes, share, ...versus(({ label }) => words.versus(label)), lead, id],
+    ...list.map((one, place) => [place + 1, one.name, one.party || words.independent, one.votes,
+      percent(total > 0 ? one.share : null), ...versus((was) => tenths(total > 0 ? was.change(one) : null)),
+      total > 0 ? one.gap : null, one.id]),
+  ];
+}
+
 function drawTable({ standing: { list, total }, palette, baseline }) {
   byId('candidates-empty').hidden = list.length > 0;
   byId('candidates-versus').hidden = !baseline;
@@ -304,10 +321,13 @@ function drawDatabase({ state, as_of_ms: asOf }) {
 
 export const view = {
   open(root) {
+    shown = null;
     fill(root, MARKUP);
+    byId('candidates-title').after(copyButton(lines, 'candidates-title'));
   },
 
   update(picture) {
+    shown = picture;
     drawFigures(picture);
     drawLeader(picture);
     drawCandidates(picture);

@@ -2,7 +2,7 @@
 // that is in the address. Rows change places by themselves every 5 s at most, and keep the focus.
 
 import {
-  byId, fill, keep, make, setText,
+  byId, copyButton, fill, keep, make, setText,
 } from './dom.js';
 import { LANG, count, words } from './words.js';
 
@@ -39,7 +39,8 @@ export class Table {
   // Fills 'root', which stands under a heading with the id "NAME-title". 'shape':
   //   name      begins the ids of all parts
   //   columns   [{id, title, isNumber, className, value(row) => number, text or null, create() => nodes
-  //             of the cell, paint(cell, row)}]; the first names the row. Without paint, a text
+  //             of the cell, paint(cell, row), copied(row) => number or text where that is not the
+  //             value}]; the first names the row. Without paint, a text
   //   keyOf     (row) => key that stays with it
   //   sort, isAscending   how it begins
   //   empty     the words for no rows at all
@@ -49,6 +50,7 @@ export class Table {
     this.settings = settings;
     this.rows = [];
     this.order = [];
+    this.shown = []; // the rows of all pages
     this.ranked = new Set(); // keys of the rows that 'order' was made of
     this.rankedAt = -Infinity;
     this.rankedBy = '';
@@ -64,6 +66,7 @@ export class Table {
     const byKey = new Map(rows.map((row) => [String(this.shape.keyOf(row)), row]));
     this.#rank(view, byKey);
     const shown = this.order.map((key) => byKey.get(key)).filter((row) => row !== undefined);
+    this.shown = shown;
     const pages = Math.max(1, Math.ceil(shown.length / view.size));
     const page = Math.min(view.page, pages);
     const first = (page - 1) * view.size;
@@ -78,6 +81,13 @@ export class Table {
       : words.rows(count(first + 1), count(first + onPage.length), count(shown.length)));
     setText(this.#part('empty'), rows.length === 0 ? this.shape.empty : words.table.noMatch);
     this.#part('empty').hidden = onPage.length > 0;
+  }
+
+  // All pages in their order, the head first.
+  #lines() {
+    const { columns } = this.shape;
+    return [columns.map(({ title }) => title),
+      ...this.shown.map((row) => columns.map((column) => (column.copied ?? column.value)(row)))];
   }
 
   #part(name) {
@@ -176,6 +186,7 @@ export class Table {
       { scope: 'col', id: `${name}-by-${column.id}`, class: classOf(column) },
       make('button', { type: 'button' }, column.title))));
     this.#part('sort').append(...columns.map(({ id, title }) => make('option', { value: id }, title)));
+    this.#part('direction').parentElement.append(copyButton(() => this.#lines(), `${name}-title`));
     this.#part('filter').parentElement.hidden = columns.every(({ isNumber }) => isNumber);
     this.#part('size').append(...SIZES.map((size) => make('option', { value: size }, count(size))));
   }

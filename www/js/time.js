@@ -233,7 +233,7 @@ class TimeView {
       columns: [
         {
           id: 'at', title: words.time.at, isNumber: true, className: 'time-column', value: (point) => point.at,
-          paint: (cell, point) => setText(cell, time(point.at)),
+          copied: (point) => time(point.at), paint: (cell, point) => setText(cell, time(point.at)),
         },
         ...this.lines.map((line, i) => this.#column(`row${line.row}`, line.name, () => this.past.lines[i].values)),
         this.#column('rate', words.time.rate, () => this.past.rates),

@@ -36,6 +36,11 @@ export function change(tenths) {
   return tenths === null ? NONE : `${tenths > 0 ? '+' : tenths < 0 ? '−' : ''}${points(tenths)}`;
 }
 
+// Tenths as a number to reckon with: 2.3.
+export function tenths(n) {
+  return n === null ? null : n / 10;
+}
+
 // A name inside a sentence: its direction of writing must not turn the rest around.
 export function isolate(text) {
   return `\u2068${text}\u2069`;
@@ -303,6 +308,7 @@ export const words = {
     keys: 'Arrow keys go from point to point, Enter goes to the table',
     value: (name, votes) => `${isolate(name)} ${votes}`,
   },
+  copy: { copy: 'Copy', copied: 'Copied', refused: 'The browser does not allow it' },
   table: {
     filter: 'Find',
     sort: 'Sort',
