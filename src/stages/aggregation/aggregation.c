@@ -212,7 +212,6 @@ static void emit_due(struct aggregation *aggregation, struct vd_batch *batch)
         if (part->tally != NULL && agg_tally_is_due(part->tally)) {
             emit_part(aggregation, batch, (int32_t)i);
         }
-        part->source = VD_NO_SOURCE;
     }
 }
 
@@ -231,6 +230,9 @@ static void aggregation_batch(struct vd_stage *stage, void *state, struct vd_bat
     struct aggregation *aggregation = state;
     const struct vd_err again = {VD_AGAIN, "a partition was stopped"};
 
+    for (size_t i = 0; i < aggregation->part_count; i++) {
+        aggregation->parts[i].source = VD_NO_SOURCE;
+    }
     for (size_t i = 0; i < vd_batch_count(batch); i++) {
         struct part *part = agg_part_get(aggregation, vd_batch_record(batch, i)->partition);
 
