@@ -208,7 +208,6 @@ void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count)
         }
         held = held->next;
     }
-    batch->dead_taken = batch->job->record_count;
     part->cursor = held;
     part->waiting -= count;
 }
@@ -218,10 +217,13 @@ static const struct vd_part *part_of(const struct vd_batch *batch, size_t i)
     return batch->spans[batch->spans_of[i]].part;
 }
 
-void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason)
+void vd_batch_spoil(struct vd_batch *batch, size_t i, const char *reason)
 {
-    batch->job->record_count = batch->dead_taken;
-    add_dead(batch, part_of(batch, i), batch->records[i], reason);
+    struct vd_held *held = batch->records[i];
+
+    if (held->fault == NULL) { /* else it is too large as well */
+        held->fault = vd_strdup(reason);
+    }
 }
 
 /* Records of the chained output carry the offset of the one before; they were emitted in order. */
@@ -300,6 +302,16 @@ const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i)
 {
     assert(i < batch->count);
     return &batch->records[i]->record;
+}
+
+int64_t vd_batch_reach(const struct vd_batch *batch, int32_t partition)
+{
+    for (size_t i = 0; i < batch->span_count; i++) {
+        if (batch->spans[i].part->partition == partition) {
+            return batch->spans[i].end;
+        }
+    }
+    return VD_NO_OFFSET;
 }
 
 int64_t vd_batch_replay_of(const struct vd_batch *batch, size_t i)

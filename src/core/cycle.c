@@ -192,7 +192,8 @@ static void call_stage(struct vd_stage *stage, struct vd_batch *batch)
 {
     *stage->batches_end = batch;
     stage->batches_end = &batch->next;
-    if (batch->count == 0 && batch->span_count > 0 && !batch->is_woken) {
+    if (batch->count == 0 && batch->span_count > 0 && !batch->is_woken &&
+        (stage->desc->flags & VD_STAGE_KEEPS_POSITION) == 0) {
         submit(stage, batch); /* nothing but dead letters: not the stage's business */
         return;
     }
@@ -510,13 +511,10 @@ static bool has_stopped(const struct vd_batch *batch)
 /* A stage has looked at a batch and could not do it; only this one, the newest, is put back. */
 static void on_failed(struct vd_stage *stage, struct vd_batch *batch, const struct vd_err *err)
 {
-    if (err->status == VD_INVALID && batch->count == 1 && !has_stopped(batch)) {
-        vd_batch_bury(batch, 0, err->msg);
-        submit(stage, batch);
-        return;
-    }
     put_back(batch);
-    if (err->status == VD_INVALID && batch->count > 1) {
+    if (err->status == VD_INVALID && batch->count == 1 && !has_stopped(batch)) {
+        vd_batch_spoil(batch, 0, err->msg);
+    } else if (err->status == VD_INVALID && batch->count > 1) {
         stage->batch_limit = batch->count / 2;
         vd_metric_add(stage->metrics.retries, 1);
     } else {

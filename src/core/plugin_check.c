@@ -67,8 +67,8 @@ static enum vd_status check_names(const struct vd_stage_desc *desc, const char *
                        "state_size: found %zu, wanted at most %zu; allocate large things in start",
                        desc->state_size, STATE_BYTES_MAX);
     }
-    if ((desc->flags & ~VD_STAGE_SERIAL) != 0) {
-        return vd_fail(err, VD_INVALID, "flags: found 0x%x, wanted 0 or VD_STAGE_SERIAL",
+    if ((desc->flags & ~(VD_STAGE_SERIAL | VD_STAGE_KEEPS_POSITION)) != 0) {
+        return vd_fail(err, VD_INVALID, "flags: found 0x%x, wanted those of votingd/stage.h",
                        desc->flags);
     }
     return VD_OK;

@@ -84,6 +84,10 @@ struct vd_port {
 
 /* Stage flags. */
 #define VD_STAGE_SERIAL 0x1u /* never offer a batch while another one is not yet committed */
+/* The stage writes down itself how far it has come, with vd_batch_reach: also a batch that moves
+ * past nothing but records which are not its business, such as dead letters of the engine's, is
+ * offered to it. Since 1.1. */
+#define VD_STAGE_KEEPS_POSITION 0x2u
 
 struct vd_stage_desc {
     uint32_t magic;
@@ -261,6 +265,10 @@ VD_API void vd_assign_reread(struct vd_assign *assign, int64_t from, vd_reread_f
 VD_API size_t vd_batch_input(const struct vd_batch *batch); /* index of the input */
 VD_API size_t vd_batch_count(const struct vd_batch *batch); /* 0 for a source */
 VD_API const struct vd_record *vd_batch_record(const struct vd_batch *batch, size_t i);
+
+/* The offset that the batch commits for a partition of its input, and so moves past what comes
+ * before; VD_NO_OFFSET: none. Since 1.1. */
+VD_API int64_t vd_batch_reach(const struct vd_batch *batch, int32_t partition);
 
 /* The offset in the same partition of the record that record 'i' repeats, because this stage had
  * set that one aside and it was replayed; VD_NO_OFFSET: it is no replay. Since 1.1. */

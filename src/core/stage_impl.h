@@ -100,7 +100,6 @@ struct vd_batch {
     size_t *spans_of;         /* the span of each */
     size_t count;
     bool is_woken;       /* every partition has a span, be it of no records */
-    size_t dead_taken;   /* records of the job that were dead letters before */
     size_t chained_from; /* the next record that may be emitted on the chained output */
     struct vd_txn_job *job;
     bool is_answered;
@@ -118,8 +117,8 @@ void vd_batch_take(struct vd_batch *batch, struct vd_part *part, size_t count);
 /* Have a span of 'part' in the batch, also without records. */
 void vd_batch_stand(struct vd_batch *batch, struct vd_part *part);
 
-/* Forget what the stage emitted and make record 'i' a dead letter instead. */
-void vd_batch_bury(struct vd_batch *batch, size_t i, const char *reason);
+/* Record 'i' is a dead letter when it is taken again, and the stage does not see it any more. */
+void vd_batch_spoil(struct vd_batch *batch, size_t i, const char *reason);
 
 /* Count the age of every record of the span at 'now_ms' (UTC); those without a timestamp have none.
  */

@@ -100,6 +100,36 @@ TEST(a_partition_without_votes_leaves_the_watermark_and_says_so_once)
     count_stop_and_close(&count);
 }
 
+/* The engine sets it aside: nothing of it comes to the stage. */
+TEST(a_letter_at_the_end_of_its_partition_is_written_once)
+{
+    struct count count;
+    struct peer_log letters;
+    char *dead = NULL;
+    char *log = NULL;
+
+    count_open(&count, "last");
+    count_start_ready(&count);
+    count_send_all(&count, 20);
+    count_wait_published(&count, 20);
+    count_send_with(&count, 100, "vd-src", "\x01");
+    peer_flush();
+    count_wait_metric(&count, "dead_letters_total", 1);
+    assert_int_equal(election_stop(&count.election, 0, SIGKILL), 128 + SIGKILL);
+    count_start_ready(&count);
+    count_send_all(&count, 20);
+    count_wait_published(&count, 40);
+    log = election_log(&count.election, 0);
+    assert_null(strstr(log, "the partials stand at offset"));
+    dead = election_topic(&count.election, "votes_dead");
+    letters = peer_read(dead, true);
+    assert_int_equal(letters.count, 1);
+    peer_log_free(&letters);
+    free(dead);
+    free(log);
+    count_stop_and_close(&count);
+}
+
 /* The oldest records of partition 0's totals and META, over the newest. */
 static void write_over(struct count *count, bool is_meta_only)
 {
@@ -225,6 +255,7 @@ int main(int argc, char **argv) /* a pattern of the tests to run */
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(totals_and_watermark_outlive_a_kill),
         cmocka_unit_test(a_partition_without_votes_leaves_the_watermark_and_says_so_once),
+        cmocka_unit_test(a_letter_at_the_end_of_its_partition_is_written_once),
         cmocka_unit_test(partials_that_were_written_over_are_written_again),
         cmocka_unit_test(sums_that_do_not_fit_at_a_takeover_are_counted_anew),
         cmocka_unit_test(a_clean_stop_publishes_the_last_totals),

@@ -178,7 +178,7 @@ TEST(a_recount_counts_replayed_votes_once_and_sets_nothing_aside_again)
     count_start(&count, "rebuild=1", NULL);
     count_wait_published(&count, 21);
     election_wait_log(&count.election, 0, "partition 0: dead letters that are votes to this", 60);
-    election_wait_log(&count.election, 0, "counted anew up to offset 9: 6 votes", 60);
+    election_wait_log(&count.election, 0, "counted anew up to offset 10: 6 votes", 60);
     count_send_with(&count, 101, "vd-src", "\x01"); /* its letter is the only one this time */
     count_send_all(&count, 20);
     count_wait_published(&count, 41);

@@ -347,7 +347,7 @@ TEST(descriptors_of_the_wrong_form_are_refused)
         {good, "\"d/x.so\": output \"a\": chained or copartitioned, but there is no input to "
                "follow"},
         {good, "\"d/x.so\": option \"input.a\": input., output. and table. name ports; rename it"},
-        {good, "\"d/x.so\": flags: found 0x8, wanted 0 or VD_STAGE_SERIAL"},
+        {good, "\"d/x.so\": flags: found 0x8, wanted those of votingd/stage.h"},
         {good, "\"d/x.so\": start and batch: found neither, wanted one; set .batch or .start"},
         {good, "\"d/x.so\": state_size: found 68719476736, wanted at most 67108864; allocate large "
                "things in start"},

@@ -418,6 +418,24 @@ TEST(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back)
     agg_tally_free(tally);
 }
 
+TEST(what_the_engine_set_aside_is_passed_and_not_counted)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+
+    count(tally, 0);
+    agg_tally_fold(tally);
+    agg_tally_pass(tally, VD_NO_OFFSET);
+    agg_tally_pass(tally, 1);
+    assert_false(agg_tally_is_due(tally));
+    agg_tally_pass(tally, 3);
+    assert_true(agg_tally_is_due(tally));
+    assert_int_equal(agg_tally_meta(tally).next_offset, 3);
+    assert_int_equal(agg_tally_meta(tally).votes, 1);
+    agg_tally_forget(tally);
+    assert_int_equal(agg_tally_meta(tally).next_offset, 1);
+    agg_tally_free(tally);
+}
+
 TEST(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount)
 {
     /* Source offsets 2 and 3 were lost after they had been counted, and emitted again; their place
@@ -468,5 +486,6 @@ RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
           cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
           cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
+          cmocka_unit_test(what_the_engine_set_aside_is_passed_and_not_counted),
           cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
           cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))

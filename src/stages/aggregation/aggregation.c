@@ -2,6 +2,7 @@
  * of all partitions become the public results (exactly-once protocol, 6). */
 #include "aggregation.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 #include "aggregation/audit.h"
@@ -225,6 +226,19 @@ static void forget(struct aggregation *aggregation)
     aggregation->answered = NULL;
 }
 
+/* What the engine has set aside, or passes by, is behind us as well: META and the group's offset
+ * always stand at the same place, so none of it comes again. */
+static void pass_others(struct aggregation *aggregation, const struct vd_batch *batch)
+{
+    for (size_t i = 0; i < aggregation->part_count; i++) {
+        struct part *part = &aggregation->parts[i];
+
+        if (part->tally != NULL) {
+            agg_tally_pass(part->tally, vd_batch_reach(batch, (int32_t)i));
+        }
+    }
+}
+
 static void aggregation_batch(struct vd_stage *stage, void *state, struct vd_batch *batch)
 {
     struct aggregation *aggregation = state;
@@ -245,6 +259,7 @@ static void aggregation_batch(struct vd_stage *stage, void *state, struct vd_bat
         part->source = i;
         part->active_ms = vd_loop_now_ms(vd_stage_loop(stage));
     }
+    pass_others(aggregation, batch);
     emit_due(aggregation, batch);
     aggregation->answered = batch;
     vd_batch_done(batch);
@@ -254,9 +269,7 @@ static void aggregation_committed(struct vd_stage *stage, void *state, struct vd
 {
     struct aggregation *aggregation = state;
 
-    if (batch != aggregation->answered) {
-        return; /* nothing but dead letters, which the engine made */
-    }
+    assert(batch == aggregation->answered);
     for (size_t i = 0; i < aggregation->part_count; i++) {
         struct part *part = &aggregation->parts[i];
         struct agg_meta before;
@@ -488,7 +501,7 @@ static const struct vd_stage_desc aggregation_desc = {
     .inputs = aggregation_inputs,
     .outputs = aggregation_outputs,
     .tables = aggregation_tables,
-    .flags = VD_STAGE_SERIAL,
+    .flags = VD_STAGE_SERIAL | VD_STAGE_KEEPS_POSITION,
     .check = aggregation_check,
     .start = aggregation_start,
     .assign = agg_takeover_assign,

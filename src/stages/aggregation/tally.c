@@ -226,6 +226,13 @@ enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *re
     return step;
 }
 
+void agg_tally_pass(struct agg_tally *tally, int64_t offset)
+{
+    if (offset > tally->now.next_offset) {
+        tally->now.next_offset = offset;
+    }
+}
+
 void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote)
 {
     struct vd_buf *scratch = &tally->scratch;

@@ -41,6 +41,9 @@ enum agg_step {
 enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record,
                              int64_t replay_of);
 
+/* Past what is no vote: all before 'offset' is dealt with. */
+void agg_tally_pass(struct agg_tally *tally, int64_t offset);
+
 /* Count a vote in every group: the record of the last step. */
 void agg_tally_add(struct agg_tally *tally, const struct agg_vote *vote);
 
