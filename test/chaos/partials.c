@@ -19,6 +19,7 @@
 #define KEY_BYTES 6
 #define KEY_BYTES_MAX 4096
 #define META_BYTES 64 /* up to the checksum's end */
+#define META_VERSION_MAX 2
 
 struct total {
     char *group, *key; /* "state_candidate", "Ohio/c1" */
@@ -190,7 +191,8 @@ static bool read_meta(struct meta *meta, const struct record *record)
     /* One that cannot be read counts nothing, nor does the one before it. */
     *meta = (struct meta){
         .watermark = before.watermark, .is_known = before.is_known, .falls = before.falls};
-    if (record->value == NULL || record->value_len < META_BYTES || record->value[0] != VERSION) {
+    if (record->value == NULL || record->value_len < META_BYTES || record->value[0] < VERSION ||
+        record->value[0] > META_VERSION_MAX) {
         return false;
     }
     meta->next_offset = (int64_t)number_at(record->value + 1, 8);

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "recount.h"
 #include "takeover.h"
 #include "voting.h"
 
@@ -33,6 +34,8 @@ static const struct word parts[] = {
     {"rewind", PART_REWIND},
     {"progress", PART_PROGRESS},
     {"event", PART_EVENT},
+    {"recounted", PART_RECOUNTED},
+    {"again", PART_AGAIN},
     {NULL, 0},
 };
 
@@ -45,12 +48,13 @@ static const struct word fault_words[] = {
     {"topic", FAULT_TOPIC},
     {"topic-live", FAULT_TOPIC_LIVE},
     {"offsets", FAULT_OFFSETS},
+    {"rebuild", FAULT_REBUILD},
     {NULL, 0},
 };
 
 static const char usage[] =
-    "usage: model [option ...] voting | takeover\n"
-    "  --input LETTERS        one letter a record: its voter            [aba, takeover: abc]\n"
+    "usage: model [option ...] voting | takeover | recount\n"
+    "  --input LETTERS        one letter a record: its voter            [aba, others: abc]\n"
     "  --faults NAME=N,...    what may go wrong, and how often          [kill=1,rebalance=1]\n"
     "  --without NAME,...     leave these parts of the protocol out\n"
     "  --expect holds|violation                                         [holds]\n"
@@ -186,11 +190,16 @@ static void read_arguments(struct request *request, int argc, char **argv)
         request->model = &voting_model;
     } else if (optind + 1 == argc && strcmp(argv[optind], "takeover") == 0) {
         request->model = &takeover_model;
+    } else if (optind + 1 == argc && strcmp(argv[optind], "recount") == 0) {
+        request->model = &recount_model;
     } else {
         read_option(request, '?', NULL);
     }
     for (unsigned fault = FAULT_PG; fault < FAULTS; fault++) {
-        if (request->model == &takeover_model && request->setup.faults[fault] > 0) {
+        bool is_known = fault == FAULT_REBUILD ? request->model == &recount_model
+                                               : request->model == &voting_model;
+
+        if (!is_known && request->setup.faults[fault] > 0) {
             refuse("fault of this model", fault_words[fault].name);
         }
     }

@@ -22,9 +22,11 @@ enum part {
     PART_META = 1 << 11,          /* aggregation starts at the group's offset, not at META's */
     PART_SUMS = 1 << 12,          /* no check that the sum of totals is META's votes */
     /* Not in exactly-once.md as it stands; see README.md, "What the page lacks". */
-    PART_REWIND = 1 << 13,   /* a start before the committed offset is not committed first */
-    PART_PROGRESS = 1 << 14, /* refilling the table moves progress to C, beyond the start */
-    PART_EVENT = 1 << 15,    /* after a generation error wait, whatever snapshot is at hand */
+    PART_REWIND = 1 << 13,    /* a start before the committed offset is not committed first */
+    PART_PROGRESS = 1 << 14,  /* refilling the table moves progress to C, beyond the start */
+    PART_EVENT = 1 << 15,     /* after a generation error wait, whatever snapshot is at hand */
+    PART_RECOUNTED = 1 << 16, /* META does not keep how far a recount went */
+    PART_AGAIN = 1 << 17,     /* a replay from below that is dropped, with no further recount */
 };
 
 /* What may go wrong, each so many times in one history. */
@@ -37,6 +39,7 @@ enum fault {
     FAULT_TOPIC,      /* the data topic loses its tail while no node holds the partition */
     FAULT_TOPIC_LIVE, /* the same while a node goes on; a gap that readers see is tolerated then */
     FAULT_OFFSETS,    /* the committed offset goes back */
+    FAULT_REBUILD,    /* a person asks for a recount */
     FAULTS,
 };
 

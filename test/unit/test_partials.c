@@ -50,7 +50,8 @@ TEST(metas_come_back_as_they_were)
                                 .watermark_s = (int64_t)(next_random(&random) >> 20) - 1,
                                 .commits = next_random(&random),
                                 .rebuilds = (uint32_t)next_random(&random),
-                                .checksum = next_random(&random)};
+                                .checksum = next_random(&random),
+                                .recounted = i % 2 == 0 ? 0 : (int64_t)(next_random(&random) >> 1)};
         struct agg_meta back = {0};
         VD_AUTO(buf) struct vd_buf bytes = {0};
 
@@ -61,7 +62,8 @@ TEST(metas_come_back_as_they_were)
                     back.last_offset == meta.last_offset && back.votes == meta.votes &&
                     back.event_s == meta.event_s && back.is_idle == meta.is_idle &&
                     back.watermark_s == meta.watermark_s && back.commits == meta.commits &&
-                    back.rebuilds == meta.rebuilds && back.checksum == meta.checksum);
+                    back.rebuilds == meta.rebuilds && back.checksum == meta.checksum &&
+                    back.recounted == meta.recounted);
     }
 }
 
@@ -170,8 +172,31 @@ TEST(foreign_and_newer_values_are_refused)
     assert_string_equal(err.msg, "meta: windows were written by a newer votingd");
 }
 
+TEST(only_a_meta_that_knows_of_a_recount_is_of_version_2)
+{
+    struct agg_meta meta = {.last_offset = -1, .event_s = -1, .watermark_s = -1, .recounted = 3};
+    struct vd_err err = {0};
+    VD_AUTO(buf) struct vd_buf bytes = {0};
+
+    agg_meta_format(&meta, &bytes);
+    assert_int_equal(bytes.data[0], 2);
+    for (size_t len = 0; len < bytes.len; len++) {
+        assert_int_equal(agg_meta_parse(bytes.data, len, &meta, NULL), VD_INVALID);
+    }
+    bytes.data[bytes.len - 1] = 0;
+    assert_int_equal(agg_meta_parse(bytes.data, bytes.len, &meta, NULL), VD_INVALID);
+    bytes.data[0] = 3;
+    assert_int_equal(agg_meta_parse(bytes.data, bytes.len, &meta, &err), VD_FAILED);
+    assert_string_equal(err.msg, "meta: version 3 was written by a newer votingd");
+    vd_buf_clear(&bytes);
+    meta.recounted = 0;
+    agg_meta_format(&meta, &bytes);
+    assert_int_equal(bytes.data[0], 1);
+}
+
 RUN_TESTS(cmocka_unit_test(a_total_has_the_bytes_of_the_protocol),
           cmocka_unit_test(metas_come_back_as_they_were),
+          cmocka_unit_test(only_a_meta_that_knows_of_a_recount_is_of_version_2),
           cmocka_unit_test(totals_come_back_as_they_were),
           cmocka_unit_test(foreign_and_newer_keys_are_refused),
           cmocka_unit_test(foreign_and_newer_values_are_refused))

@@ -418,6 +418,31 @@ TEST(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back)
     agg_tally_free(tally);
 }
 
+TEST(a_replay_of_what_a_recount_before_the_restart_may_have_counted_asks_for_another)
+{
+    const struct agg_meta metas[] = {
+        {.next_offset = 9, .last_offset = -1, .votes = 5, .rebuilds = 1, .recounted = 7},
+        {.next_offset = 7, .last_offset = -1, .votes = 5, .rebuilds = 1}, /* version 1 */
+    };
+
+    for (size_t i = 0; i < 2; i++) {
+        struct agg_tally *tally = agg_tally_new(3);
+        const int64_t next = metas[i].next_offset;
+
+        agg_tally_load_meta(tally, &metas[i]);
+        assert_int_equal(count_replay(tally, next, 6), AGG_STEP_UNKNOWN);
+        assert_false(agg_tally_is_due(tally)); /* nothing has moved */
+        assert_int_equal(count_replay(tally, next, 7), AGG_STEP_COUNT);
+        agg_tally_forget(tally);
+        agg_tally_recount(tally);
+        assert_int_equal(agg_tally_meta(tally).recounted, next);
+        assert_int_equal(count_replay(tally, 6, VD_NO_OFFSET), AGG_STEP_COUNT);
+        assert_int_equal(count_replay(tally, next, 6), AGG_STEP_REPEAT);
+        assert_int_equal(count_replay(tally, next + 1, 5), AGG_STEP_COUNT);
+        agg_tally_free(tally);
+    }
+}
+
 TEST(what_the_engine_set_aside_is_passed_and_not_counted)
 {
     struct agg_tally *tally = agg_tally_new(3);
@@ -486,6 +511,8 @@ RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
           cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
           cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
+          cmocka_unit_test(
+              a_replay_of_what_a_recount_before_the_restart_may_have_counted_asks_for_another),
           cmocka_unit_test(what_the_engine_set_aside_is_passed_and_not_counted),
           cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
           cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))

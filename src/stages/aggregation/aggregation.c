@@ -26,8 +26,7 @@ static const struct vd_opt aggregation_opts[] = {
            .help = "a partition without votes for so long does not hold the watermark"),
     VD_OPT(struct aggregation, rebuild, .def = "",
            .help = "count anew until the rebuild number is reached: N for all partitions, or P:N "
-                   "for partition P, separated by commas; may stay when done; replay dead letters "
-                   "before, not after"),
+                   "for partition P, separated by commas; may stay when done"),
     VD_OPT_END,
 };
 
@@ -123,7 +122,21 @@ static void count_vote(struct aggregation *aggregation, struct agg_tally *tally,
     }
 }
 
-/* Count record 'i', or say why not; false if its partition was stopped over it. */
+/* What an older version had set aside, a recount may have counted where it stands, and only the
+ * recount knew. Another one decides, whatever this version can read. */
+static void ask_recount(struct aggregation *aggregation, const struct vd_record *record,
+                        int64_t replay_of)
+{
+    agg_part_get(aggregation, record->partition)->is_recount_due = true;
+    vd_info(vd_stage_log(aggregation->stage),
+            "%s[%d] offset %lld: repeats offset %lld, which a recount may have counted already; "
+            "counting the partition anew",
+            vd_stage_input_topic(aggregation->stage, INPUT_VOTES), record->partition,
+            (long long)record->offset, (long long)replay_of);
+    vd_stage_recheck(aggregation->stage);
+}
+
+/* Count record 'i', or say why not; false if its partition cannot go on with it. */
 static bool take_record(struct aggregation *aggregation, struct agg_tally *tally,
                         struct vd_batch *batch, size_t i)
 {
@@ -147,6 +160,9 @@ static bool take_record(struct aggregation *aggregation, struct agg_tally *tally
         return false;
     case AGG_STEP_FOREIGN:
         stop_foreign(aggregation, record);
+        return false;
+    case AGG_STEP_UNKNOWN:
+        ask_recount(aggregation, record, vd_batch_replay_of(batch, i));
         return false;
     }
     return false;
@@ -242,7 +258,7 @@ static void pass_others(struct aggregation *aggregation, const struct vd_batch *
 static void aggregation_batch(struct vd_stage *stage, void *state, struct vd_batch *batch)
 {
     struct aggregation *aggregation = state;
-    const struct vd_err again = {VD_AGAIN, "a partition was stopped"};
+    const struct vd_err again = {VD_AGAIN, "a partition was stopped, or is to be counted anew"};
 
     for (size_t i = 0; i < aggregation->part_count; i++) {
         aggregation->parts[i].source = VD_NO_SOURCE;

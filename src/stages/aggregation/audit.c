@@ -93,6 +93,7 @@ static void begin_tallies(struct recount *self)
 {
     for (int32_t p = 0; p < self->part_count; p++) {
         agg_tally_load_meta(self->parts[p].tally, &self->parts[p].meta);
+        self->parts[p].meta.recounted = agg_tally_base(self->parts[p].tally)->recounted;
         agg_tally_recount(self->parts[p].tally);
     }
 }
@@ -158,7 +159,8 @@ static enum agg_step step_over(struct agg_tally *tally, const struct vd_record *
  * replay; without one it waits for that, unless a recount came past it. */
 static bool is_waiting(const struct recount *self, const struct vd_record *record)
 {
-    return self->letters.count > 0 && self->parts[record->partition].meta.rebuilds == 0 &&
+    return self->letters.count > 0 &&
+           record->offset >= self->parts[record->partition].meta.recounted &&
            has_letter(self, record);
 }
 

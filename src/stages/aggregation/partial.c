@@ -2,9 +2,11 @@
 #include "partial.h"
 
 #define VERSION 1
+#define META_RECOUNTED_VERSION 2
 #define KEY_HEAD_BYTES 6
 #define TOTAL_HEAD_BYTES 9
 #define META_BYTES 66
+#define META_RECOUNTED_BYTES (META_BYTES + 8)
 
 void agg_partial_key_format(const struct agg_partial_key *key, struct vd_buf *out)
 {
@@ -27,7 +29,7 @@ void agg_total_format(const struct agg_total *total, struct vd_buf *out)
 
 void agg_meta_format(const struct agg_meta *meta, struct vd_buf *out)
 {
-    vd_buf_add_u8(out, VERSION);
+    vd_buf_add_u8(out, meta->recounted > 0 ? META_RECOUNTED_VERSION : VERSION);
     vd_buf_add_be64(out, (uint64_t)meta->next_offset);
     vd_buf_add_be16(out, (uint16_t)meta->last_generation);
     vd_buf_add_be64(out, (uint64_t)meta->last_offset);
@@ -39,19 +41,30 @@ void agg_meta_format(const struct agg_meta *meta, struct vd_buf *out)
     vd_buf_add_be32(out, meta->rebuilds);
     vd_buf_add_be64(out, meta->checksum);
     vd_buf_add_be16(out, 0);
+    if (meta->recounted > 0) {
+        vd_buf_add_be64(out, (uint64_t)meta->recounted);
+    }
+}
+
+static enum vd_status check_newest(const char *what, unsigned newest, const char *bytes, size_t len,
+                                   struct vd_err *err)
+{
+    if (len > 0 && (unsigned char)bytes[0] > newest) {
+        return vd_fail(err, VD_FAILED, "%s: version %u was written by a newer votingd", what,
+                       (unsigned char)bytes[0]);
+    }
+    return VD_OK;
 }
 
 static enum vd_status check_version(const char *what, const char *bytes, size_t len, size_t least,
                                     struct vd_err *err)
 {
-    if (len > 0 && (unsigned char)bytes[0] > VERSION) {
-        return vd_fail(err, VD_FAILED, "%s: version %u was written by a newer votingd", what,
-                       (unsigned char)bytes[0]);
+    enum vd_status status = check_newest(what, VERSION, bytes, len, err);
+
+    if (status == VD_OK && (len < least || bytes[0] != VERSION)) {
+        status = vd_fail(err, VD_INVALID, "%s: not a record of the aggregation", what);
     }
-    if (len < least || bytes[0] != VERSION) {
-        return vd_fail(err, VD_INVALID, "%s: not a record of the aggregation", what);
-    }
-    return VD_OK;
+    return status;
 }
 
 enum vd_status agg_partial_key_parse(const char *bytes, size_t len, struct agg_partial_key *key,
@@ -107,11 +120,15 @@ enum vd_status agg_total_parse(const char *bytes, size_t len, struct agg_total *
 enum vd_status agg_meta_parse(const char *bytes, size_t len, struct agg_meta *meta,
                               struct vd_err *err)
 {
-    enum vd_status status = check_version("meta", bytes, len, META_BYTES, err);
+    enum vd_status status = check_newest("meta", META_RECOUNTED_VERSION, bytes, len, err);
+    bool has_recounted = len == META_RECOUNTED_BYTES && bytes[0] == META_RECOUNTED_VERSION;
     struct agg_meta read = {0};
 
     if (status != VD_OK) {
         return status;
+    }
+    if (len < META_BYTES || (bytes[0] != VERSION && !has_recounted)) {
+        return vd_fail(err, VD_INVALID, "meta: not a record of the aggregation");
     }
     read.next_offset = (int64_t)vd_be64(bytes + 1);
     read.last_generation = (int16_t)vd_be16(bytes + 9);
@@ -123,12 +140,13 @@ enum vd_status agg_meta_parse(const char *bytes, size_t len, struct agg_meta *me
     read.commits = vd_be64(bytes + 44);
     read.rebuilds = vd_be32(bytes + 52);
     read.checksum = vd_be64(bytes + 56);
+    read.recounted = has_recounted ? (int64_t)vd_be64(bytes + META_BYTES) : 0;
     if (vd_be16(bytes + 64) != 0) {
         return vd_fail(err, VD_FAILED, "meta: windows were written by a newer votingd");
     }
-    if (len != META_BYTES || read.next_offset < 0 || read.last_generation < 0 ||
-        read.last_offset < -1 || read.event_s < -1 || read.watermark_s < -1 ||
-        read.votes > INT64_MAX >> 16) {
+    if ((!has_recounted && len != META_BYTES) || (has_recounted && read.recounted <= 0) ||
+        read.next_offset < 0 || read.last_generation < 0 || read.last_offset < -1 ||
+        read.event_s < -1 || read.watermark_s < -1 || read.votes > INT64_MAX >> 16) {
         return vd_fail(err, VD_INVALID, "meta: not a record of the aggregation");
     }
     *meta = read;

@@ -7,6 +7,8 @@
  *   META   version u8 = 1, next offset i64, last position (generation i16, offset i64), votes u64,
  *          highest event time i64, idle u8, watermark i64, commit number u64, rebuild number u32,
  *          checksum u64, number of window lengths u16 = 0
+ *          version u8 = 2: the same, then recounted i64; only written where that is not 0, so an
+ *          older votingd can read all others
  *
  * The partition stands in the key because a table holds the records of all partitions by key. */
 #ifndef VD_AGGREGATION_PARTIAL_H
@@ -51,6 +53,7 @@ struct agg_meta {
     uint64_t commits;    /* number of this transaction */
     uint32_t rebuilds;
     uint64_t checksum; /* of all votes, see struct agg_vote */
+    int64_t recounted; /* a recount has read all before this offset; 0: none has, or version 1 */
 };
 
 void agg_partial_key_format(const struct agg_partial_key *key, struct vd_buf *out);

@@ -165,32 +165,30 @@ static struct agg_tally *load(struct aggregation *aggregation, int32_t partition
     return tally;
 }
 
-/* Count the partition anew if its sums do not fit (6.6) or the option says so. */
+/* Count the partition anew if its sums do not fit (6.6), the option says so, or a replay asks. */
 static void check_counts(struct aggregation *aggregation, struct agg_tally *tally,
                          int32_t partition)
 {
     struct vd_log *log = vd_stage_log(aggregation->stage);
     const struct agg_meta *meta = agg_tally_base(tally);
+    struct part *part = agg_part_get(aggregation, partition);
+    bool is_due = part->is_recount_due;
     struct vd_err err = {0};
     uint32_t wanted = 0;
 
+    part->is_recount_due = false;
     if (agg_tally_check(tally, &err) != VD_OK) {
         vd_error(log,
                  "%s: %s: records were lost or changed, or the group-by is new; counting it anew",
                  vd_stage_output_topic(aggregation->stage, PORT_PARTIALS), err.msg);
     } else {
         (void)!agg_rebuild_wanted(aggregation->rebuild, partition, &wanted, NULL); /* checked */
-        if (wanted <= meta->rebuilds) {
+        if (wanted <= meta->rebuilds && !is_due) {
             return;
         }
         vd_info(log, "partition %d: counting all votes anew, %llu counted before", partition,
                 (unsigned long long)meta->votes);
     }
-    vd_warn(
-        log,
-        "partition %d: dead letters that are votes to this version are counted with the others; "
-        "do not replay them afterwards, or they count twice",
-        partition);
     agg_tally_recount(tally);
     vd_metric_add(aggregation->recounts, 1);
 }

@@ -123,7 +123,10 @@ void agg_tally_load(struct agg_tally *tally, size_t group, const struct agg_part
 void agg_tally_load_meta(struct agg_tally *tally, const struct agg_meta *meta)
 {
     tally->base = *meta;
-    tally->now = *meta;
+    if (meta->recounted == 0 && meta->rebuilds > 0) { /* version 1 does not say how far it went */
+        tally->base.recounted = meta->next_offset;
+    }
+    tally->now = tally->base;
 }
 
 enum vd_status agg_tally_check(const struct agg_tally *tally, struct vd_err *err)
@@ -212,6 +215,10 @@ enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *re
     }
     if (step == AGG_STEP_FOREIGN || step == AGG_STEP_GAP) {
         return step;
+    }
+    if (replay_of != VD_NO_OFFSET && replay_of < tally->now.recounted &&
+        !has_bit(tally, replay_of)) {
+        return AGG_STEP_UNKNOWN;
     }
     tally->now.next_offset = record->offset + 1;
     tally->now.is_idle = false;
@@ -352,7 +359,8 @@ void agg_tally_recount(struct agg_tally *tally)
                                    .event_s = -1,
                                    .watermark_s = tally->base.watermark_s,
                                    .commits = tally->base.commits,
-                                   .rebuilds = tally->base.rebuilds + 1};
+                                   .rebuilds = tally->base.rebuilds + 1,
+                                   .recounted = tally->base.next_offset};
 
     agg_tally_forget(tally);
     for (struct entry *entry = tally->all; entry != NULL; entry = entry->next) {

@@ -33,11 +33,13 @@ enum agg_step {
     AGG_STEP_STALE,   /* of an earlier generation of the voters */
     AGG_STEP_GAP,     /* the vote before it is missing */
     AGG_STEP_FOREIGN, /* the vote of another partition */
+    AGG_STEP_UNKNOWN, /* a replay of what a recount may have counted: only another one can say */
 };
 
-/* Take the next record of the partition: move on to it and say what it is. After a gap or a foreign
- * one nothing has moved. 'replay_of': the offset of the record that it repeats (VD_NO_OFFSET:
- * none); if a recount has counted that one, or another replay of it, this is a repeat. */
+/* Take the next record of the partition: move on to it and say what it is. After a gap, a foreign
+ * or an unknown one nothing has moved. 'replay_of': the offset of the record that it repeats
+ * (VD_NO_OFFSET: none); if a recount has counted that one, or another replay of it, this is a
+ * repeat. */
 enum agg_step agg_tally_step(struct agg_tally *tally, const struct vd_record *record,
                              int64_t replay_of);
 
@@ -76,8 +78,9 @@ const struct agg_meta *agg_tally_base(const struct agg_tally *tally);
 
 /* Forget all counts and begin at offset 0, under the next rebuild number. Nothing is due until the
  * end: what is published stays as it was, and a crash in the middle has changed nothing. Which
- * offsets it counts is remembered, one bit each, for the sake of replays: a record that was set
- * aside once, and replayed, may be a vote to this version. */
+ * offsets it counts is remembered as long as the tally lives, one bit each, for the sake of
+ * replays: a record that was set aside once, and replayed, may be a vote to this version. META
+ * keeps how far it went, so that later on a replay from there is told. */
 void agg_tally_recount(struct agg_tally *tally);
 
 /* The offset up to which all was counted before; VD_NO_OFFSET: no recount is under way. */
