@@ -7,7 +7,7 @@
 
 #include "alloc.h"
 
-#define PATIENCE_MS 30000
+#define PATIENCE_MS 60000
 
 const char *scene_url;
 char scene_session[128];
@@ -47,10 +47,14 @@ static void on_impatient(uv_timer_t *timer)
 void scene_turn_until(struct vd_loop *loop, const int *counter, int wanted)
 {
     uv_timer_t patience;
+    int seen = *counter - 1;
 
     uv_timer_init(&loop->uv, &patience);
-    uv_timer_start(&patience, on_impatient, PATIENCE_MS, 0);
     while (*counter < wanted) {
+        if (*counter != seen) {
+            seen = *counter;
+            uv_timer_start(&patience, on_impatient, PATIENCE_MS, 0);
+        }
         uv_run(&loop->uv, UV_RUN_ONCE);
     }
     uv_close((uv_handle_t *)&patience, NULL);
