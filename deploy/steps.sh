@@ -61,12 +61,12 @@ run_step() { # TITLE COMMAND...
     return "$status"
 }
 
-# Kafka's, its controller's and PostgreSQL's ports in one row of three that nobody listens on.
-find_ports() { # prints the first
+# Ports in a row that nobody listens on.
+find_ports() { # COUNT ; prints the first
     local base port try
     for ((try = 0; try < 50; try++)); do
         base=$((20000 + RANDOM % 10000))
-        for port in $base $((base + 1)) $((base + 2)); do
+        for ((port = base; port < base + $1; port++)); do
             ! (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null || continue 2
         done
         break
