@@ -24,6 +24,8 @@ const CARD = `
 <div class="group-table" hidden></div>
 <p class="empty" data-word="noRows"></p>`;
 
+const FAR_GROUPS_MAX = 7; // bars of a panel that is read from the last row
+
 let settings = null;
 let made = 0; // cards ever made: names come from outside and are no ids
 let picture = null;
@@ -89,7 +91,7 @@ function barsOf({ groups, others, values: outer }, { texts, divider, most }) {
       label: words.breakdowns.others(count(others.count)),
       value: count(others.votes),
       note: percent(others.share),
-      part: 0, // of many groups in one no bar can be compared with
+      part: null, // of many groups in one no bar can be compared with
       colour: null,
     });
   }
@@ -163,10 +165,12 @@ function drawTable(card, root, shape, rows) {
 
 const shownAsTables = () => (settings.get('tables') ?? '').split(',').filter((name) => name !== '');
 
-function toggle(name) {
+// The card takes another place: what was worked stays in sight.
+function toggle(name, card) {
   const names = shownAsTables();
   const next = names.includes(name) ? names.filter((one) => one !== name) : [...names, name];
   settings.set({ tables: next.length > 0 ? next.join(',') : null });
+  card.scrollIntoView({ block: 'nearest' });
 }
 
 function createCard({ name }) {
@@ -176,15 +180,16 @@ function createCard({ name }) {
   fill(card, CARD);
   card.querySelector('h2').id = `${id}-title`;
   card.querySelector('button').setAttribute('aria-describedby', `${id}-title`);
-  card.querySelector('button').addEventListener('click', () => toggle(name));
+  card.querySelector('button').addEventListener('click', () => toggle(name, card));
   return card;
 }
 
 function drawCard(card, shape) {
   const [head, panels, table, empty] = card.children;
   const rows = picture.model.rows(shape.name);
-  const isTable = rows.length > 0 && shownAsTables().includes(shape.name);
-  const drawn = breakdown(shape.texts, rows);
+  const isFar = document.documentElement.dataset.size === 'projector';
+  const isTable = rows.length > 0 && !isFar && shownAsTables().includes(shape.name);
+  const drawn = breakdown(shape.texts, rows, isFar ? FAR_GROUPS_MAX : undefined);
   setText(head.children[0], wordOf(words.tables, shape.name) ?? shape.title);
   head.children[1].setAttribute('aria-pressed', String(isTable));
   head.children[1].disabled = rows.length === 0;

@@ -37,7 +37,7 @@ export function setAvatar(node, { name, photo = null }, colour) {
 }
 
 // Rows of label, bar and number. 'items': {key, label, mark, part, value, note, colour}; 'part' is
-// what the bar fills, 0 to 1.
+// what the bar fills, 0 to 1, or null where there is none.
 export function drawBars(list, items) {
   keep(list, items, (item) => item.key, createBar, (node, item) => {
     const [label, track, value, note] = node.children;
@@ -45,7 +45,8 @@ export function drawBars(list, items) {
     label.title = item.label;
     setText(value, item.value);
     setText(note, item.note);
-    setFill(track.firstChild, item.part);
+    track.classList.toggle('is-none', item.part === null);
+    setFill(track.firstChild, item.part ?? 0);
     if (item.colour) {
       setColour(node, item.colour);
     }

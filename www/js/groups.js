@@ -4,7 +4,7 @@
 import { shares } from './shares.js';
 import { LANG } from './words.js';
 
-const GROUPS_MAX = 10; // bars of a panel; the rest is one more
+const GROUPS_MAX = 10; // bars of a panel unless fewer are wanted; the rest is one more
 const COLUMNS_MAX = 150; // of a panel whose groups are numbers
 const PANELS_MAX = 6;
 
@@ -74,13 +74,13 @@ function panelOf(panel, texts, drawn) {
 // 'rows' of a table with 'texts': {kind: 'bars' or 'columns', divider, texts, panels, hidden, most}.
 // 'panels' [{key, values, votes, share, groups: [{key, values, votes, share}], others}]; 'hidden' is how
 // many panels are not there; 'most' the votes of the largest group, which the others in one may exceed.
-export function breakdown(texts, rows) {
+export function breakdown(texts, rows, bars = GROUPS_MAX) {
   const divider = dividerOf(texts, rows);
   const inner = texts.filter((text) => text !== divider);
   const { isNumber, isRanked, list } = ordered(gather(rows, inner));
-  const isLong = list.length > GROUPS_MAX + 1; // one more bar is no longer than "others"
+  const isLong = list.length > bars + 1; // one more bar is no longer than "others"
   const kind = isNumber && isLong ? 'columns' : 'bars';
-  const limit = kind === 'columns' ? COLUMNS_MAX : isLong ? GROUPS_MAX : list.length;
+  const limit = kind === 'columns' ? COLUMNS_MAX : isLong ? bars : list.length;
   const largest = new Set([...list].sort((a, b) => b.votes - a.votes).slice(0, limit));
   const drawn = isRanked ? list.filter((group) => largest.has(group)) : list.slice(0, limit);
   const all = divider === null
