@@ -250,6 +250,45 @@ TEST(positions_of_other_versions_generations_and_partitions_are_told_apart)
     count_stop_and_close(&count);
 }
 
+/* What only a newer version can have written, in place of partition 1's META. */
+static void send_newer_meta(struct count *count)
+{
+    struct peer_log log = peer_read(count->partials, true);
+    bool is_sent = false;
+
+    for (size_t i = 0; i < log.count && !is_sent; i++) {
+        if (log.records[i].partition == 1 && count_is_meta(&log.records[i])) {
+            log.records[i].value[0] = 9;
+            peer_send_record(count->partials, &log.records[i]);
+            is_sent = true;
+        }
+    }
+    assert_true(is_sent);
+    peer_flush();
+    peer_log_free(&log);
+}
+
+TEST(a_newer_versions_meta_stops_its_partition_and_no_other)
+{
+    const char *words = "meta: version 9 was written by a newer votingd: run the same version";
+    struct count count;
+
+    count_open(&count, "newer");
+    count_start_ready(&count);
+    count_send_all(&count, 20);
+    count_wait_published(&count, 20);
+    send_newer_meta(&count);
+    count_wait_trouble(&count, words);
+    count_send_all(&count, 4);
+    count_wait_published(&count, 23);
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+    count_start(&count, NULL, NULL);
+    count_wait_trouble(&count, words);
+    count_send_all(&count, 4);
+    count_wait_published(&count, 26);
+    count_stop_and_close(&count);
+}
+
 int main(int argc, char **argv) /* a pattern of the tests to run */
 {
     const struct CMUnitTest tests[] = {
@@ -259,6 +298,7 @@ int main(int argc, char **argv) /* a pattern of the tests to run */
         cmocka_unit_test(partials_that_were_written_over_are_written_again),
         cmocka_unit_test(sums_that_do_not_fit_at_a_takeover_are_counted_anew),
         cmocka_unit_test(a_clean_stop_publishes_the_last_totals),
+        cmocka_unit_test(a_newer_versions_meta_stops_its_partition_and_no_other),
         cmocka_unit_test(positions_of_other_versions_generations_and_partitions_are_told_apart),
     };
 

@@ -75,18 +75,32 @@ static enum vd_status parse_partial(const struct vd_record *record, struct parti
     return status == VD_OK ? check_fit(record, partial, err) : status;
 }
 
+#define RUN_THE_SAME "%s[%d] offset %lld: %s: run the same version on all nodes"
+
+/* A newer version's record. META is its partition's alone: the totals beside it can be read and
+ * merged, and without its rebuild number none of them passes for newer than what is published. But
+ * a total that cannot be read is missing in the results of all. */
+static void stop_for_newer(struct aggregation *aggregation, const struct vd_record *record,
+                           enum agg_partial_kind kind, const struct vd_err *err)
+{
+    const char *topic = vd_stage_output_topic(aggregation->stage, PORT_PARTIALS);
+
+    if (kind == AGG_META) {
+        vd_stage_stop_partition(aggregation->stage, record->partition, RUN_THE_SAME, topic,
+                                record->partition, (long long)record->offset, err->msg);
+        agg_tally_free(vd_take(agg_part_get(aggregation, record->partition)->tally));
+    } else {
+        vd_stage_halt(aggregation->stage, RUN_THE_SAME, topic, record->partition,
+                      (long long)record->offset, err->msg);
+    }
+}
+
 /* A record that is none of ours counts nothing; the sums tell at the takeover if one is missing. */
 static void ignore(struct aggregation *aggregation, const struct vd_record *record,
                    const struct vd_err *err)
 {
     const char *topic = vd_stage_output_topic(aggregation->stage, PORT_PARTIALS);
 
-    if (err->status == VD_FAILED) {
-        vd_stage_halt(aggregation->stage,
-                      "%s[%d] offset %lld: %s: run the same version on all nodes", topic,
-                      record->partition, (long long)record->offset, err->msg);
-        return;
-    }
     vd_metric_add(aggregation->ignored, 1);
     if (!aggregation->has_ignored) {
         aggregation->has_ignored = true; /* the metric counts the others */
@@ -129,7 +143,10 @@ static void on_partial(void *arg, const struct vd_record *record)
     struct partial partial = {0};
     struct vd_err err = {0};
 
-    if (parse_partial(record, &partial, &err) != VD_OK) {
+    if (parse_partial(record, &partial, &err) == VD_FAILED &&
+        (partial.key.kind != AGG_META || vd_stage_owns(aggregation->stage, record->partition))) {
+        stop_for_newer(aggregation, record, partial.key.kind, &err);
+    } else if (err.status != VD_OK) {
         ignore(aggregation, record, &err);
     } else if (partial.key.kind == AGG_META) {
         agg_merge_set_rebuilds(aggregation->merge, record->partition, partial.meta.rebuilds);
@@ -143,17 +160,29 @@ static void on_partial(void *arg, const struct vd_record *record)
 
 /* ---- takeover ------------------------------------------------------------------------------ */
 
-/* A tally of all that the table holds of a partition. */
-static struct agg_tally *load(struct aggregation *aggregation, int32_t partition)
+/* A tally of all that the table holds of the partition; NULL if a newer version has counted it: the
+ * question is answered. */
+static struct agg_tally *load(struct aggregation *aggregation, struct vd_assign *assign)
 {
+    int32_t partition = vd_assign_partition(assign);
     struct vd_table *table = vd_stage_table(aggregation->stage, PORT_PARTIALS);
     struct agg_tally *tally = agg_tally_new(partition);
     struct vd_record row = {0};
     struct partial partial = {0};
+    struct vd_err err = {0};
     size_t at = vd_table_walk_at(partition);
 
     while (vd_table_next(table, &at, &row) && row.partition == partition) {
-        if (parse_partial(&row, &partial, NULL) != VD_OK) {
+        enum vd_status status = parse_partial(&row, &partial, &err);
+
+        if (status == VD_FAILED && partial.key.kind == AGG_META) {
+            vd_assign_stop(assign, RUN_THE_SAME,
+                           vd_stage_output_topic(aggregation->stage, PORT_PARTIALS), partition,
+                           (long long)row.offset, err.msg);
+            agg_tally_free(tally);
+            return NULL;
+        }
+        if (status != VD_OK) {
             continue; /* told when it came in */
         }
         if (partial.key.kind == AGG_META) {
@@ -243,7 +272,10 @@ static void take_over(struct aggregation *aggregation, struct vd_assign *assign)
     int64_t last = VD_NO_OFFSET;
 
     agg_tally_free(part->tally);
-    part->tally = load(aggregation, partition);
+    part->tally = load(aggregation, assign);
+    if (part->tally == NULL) {
+        return;
+    }
     meta = agg_tally_base(part->tally);
     part->echoed = meta->commits;
     part->highest = meta->commits;
