@@ -51,6 +51,24 @@ TEST(snapshot_holds_every_row_and_its_texts)
     picture_fini(&picture);
 }
 
+TEST(what_was_not_received_since_the_start_says_since_when)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct picture picture;
+
+    begin(&picture);
+    picture.about.started_ms = 900;
+    picture.about.received_ms = 0;
+    picture.about.changed_ms = 0;
+    (void)picture_set(&picture, PICTURE_STATE, 0, COLUMN_REGISTERED, 70);
+    (void)picture_settle(&picture);
+    wire_delta(&out, &picture, WIRE_QUIET, 2000);
+    assert_non_null(strstr(vd_buf_text(&out),
+                           "\"as_of_ms\":1000,\"received_ms\":0,\"changed_ms\":0,\"status\""));
+    assert_non_null(strstr(vd_buf_text(&out), "\"as_of_ms\":0},\"started_ms\":900,\"add\""));
+    picture_fini(&picture);
+}
+
 TEST(delta_holds_only_what_changed)
 {
     VD_AUTO(buf) struct vd_buf out = {0};
@@ -279,6 +297,7 @@ TEST(long_changes_are_cut_between_pictures_and_end)
 }
 
 RUN_TESTS(cmocka_unit_test(snapshot_holds_every_row_and_its_texts),
+          cmocka_unit_test(what_was_not_received_since_the_start_says_since_when),
           cmocka_unit_test(delta_holds_only_what_changed),
           cmocka_unit_test(delta_tells_new_names_to_those_who_said_hello_before),
           cmocka_unit_test(beat_and_version_are_short),

@@ -7,6 +7,7 @@ const EMPTY_ABOUT = {
   as_of_ms: 0,
   received_ms: 0,
   changed_ms: 0,
+  started_ms: 0, // what is 0 above has not been since then; said only while it is
   status: 'partial',
   source: 'waiting',
   database: { state: 'absent', as_of_ms: 0 },

@@ -9,6 +9,11 @@ const RATE_MS = 5000; // votes a second are taken over this long
 const SPEAK_MS = 30000; // the live region speaks at most this often
 const OLD_MS = 2000; // a connection that is made again sooner is not worth a notice
 
+// A moment, or since when there was none: nothing is known of what the daemon had before its start.
+function since(about, ms) {
+  return ms || !about.started_ms ? time(ms) : words.notSinceStart(time(about.started_ms));
+}
+
 export class Status {
   constructor() {
     this.samples = []; // {at, counted} of the last seconds
@@ -30,8 +35,8 @@ export class Status {
     }
     setText(byId('status'), words.status[about.status] ?? about.status);
     setText(byId('as-of'), time(about.as_of_ms));
-    setText(byId('received'), time(about.received_ms));
-    setText(byId('changed'), time(about.changed_ms));
+    setText(byId('received'), since(about, about.received_ms));
+    setText(byId('changed'), since(about, about.changed_ms));
     setText(byId('point'), model.seq > 0 ? model.point() : NONE);
     this.standing = standing;
     const now = Date.now();

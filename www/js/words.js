@@ -373,6 +373,7 @@ export const words = {
   independent: 'No party',
   others: 'Others',
   perSecond: (n) => `${n} a second`,
+  notSinceStart: (t) => `not since the start, ${t}`,
   noChangeSince: (t) => `unchanged since ${t}`,
   ofRegistered: (counted, voters) => `${counted} of ${voters} registered`,
   registeredUnknown: 'registered voters not known',

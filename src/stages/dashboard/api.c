@@ -175,8 +175,8 @@ void api_snapshot_at(void *arg, const struct vd_web_request *request,
     response->is_immutable = true;
     /* A picture that is cacheable for ever says nothing of the moment it was asked for. */
     wire_snapshot(&response->body, api->picture, frame,
-                  frame->about.changed_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,
-                  frame->about.received_ms);
+                  frame->about.as_of_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,
+                  frame->about.received_ms > 0 ? frame->about.received_ms : frame->about.as_of_ms);
 }
 
 void api_changes(void *arg, const struct vd_web_request *request, struct vd_web_response *response)

@@ -138,19 +138,10 @@ static enum wire_source find_source(void *arg)
             return WIRE_WAITING;
         }
     }
-    if (about->changed_ms == 0) {
+    if (about->as_of_ms == 0) {
         return WIRE_WAITING;
     }
     return vd_wall_ms() - about->changed_ms < dashboard->quiet_ms ? WIRE_ALIVE : WIRE_QUIET;
-}
-
-/* When a record was news: what is read back after a start was so when it was written. */
-static int64_t news_ms(const struct vd_table *table, const struct vd_record *record)
-{
-    int64_t now_ms = vd_wall_ms();
-    bool is_old = !vd_table_is_current(table) && record->timestamp_ms > 0;
-
-    return is_old && record->timestamp_ms < now_ms ? record->timestamp_ms : now_ms;
 }
 
 static void on_record(void *arg, const struct vd_record *record)
@@ -161,7 +152,7 @@ static void on_record(void *arg, const struct vd_record *record)
 
     vd_metric_add(dashboard->records, 1);
     watch->feed.is_live = vd_table_is_current(watch->table);
-    if (feed_take(&watch->feed, record, news_ms(watch->table, record), &err) != VD_OK) {
+    if (feed_take(&watch->feed, record, vd_wall_ms(), &err) != VD_OK) {
         vd_metric_add(dashboard->invalid, 1);
         vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
                  vd_stage_table_name(dashboard->stage, (size_t)(watch - dashboard->watches)),
@@ -169,12 +160,15 @@ static void on_record(void *arg, const struct vd_record *record)
     }
 }
 
+/* What is read back after a start is as old as its record. */
 static void on_node(void *arg, const struct vd_record *record)
 {
     struct dashboard *dashboard = arg;
-    int64_t age_ms = vd_wall_ms() - news_ms(dashboard->nodes, record);
+    bool is_old = !vd_table_is_current(dashboard->nodes) && record->timestamp_ms > 0;
+    int64_t age_ms = is_old ? vd_wall_ms() - record->timestamp_ms : 0;
     struct vd_err err = {0};
 
+    age_ms = age_ms > 0 ? age_ms : 0;
     if (pipeline_take(&dashboard->pipeline, record, loop_ms(dashboard) - age_ms, &err) != VD_OK) {
         vd_debug(vd_stage_log(dashboard->stage), "left out a node's record: %s", err.msg);
     }
@@ -289,6 +283,7 @@ static void begin_picture(struct dashboard *dashboard)
     }
     (void)snprintf(epoch, sizeof(epoch), "%016" PRIx64, random); /* 16 digits */
     picture_init(&dashboard->picture, epoch, (uint32_t)dashboard->rows_max);
+    dashboard->picture.about.started_ms = vd_wall_ms();
     dashboard->history = history_new(&(struct history_limits){
         .points = (size_t)dashboard->history_points,
         .rows = (uint32_t)dashboard->history_rows,

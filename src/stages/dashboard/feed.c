@@ -33,7 +33,7 @@ static enum vd_status get_count(const cJSON *json, const char *member, int64_t *
 struct total {
     int64_t votes;
     int64_t sequence; /* PICTURE_NO_SEQUENCE: another program's */
-    int64_t news_ms;  /* when it was news */
+    int64_t now_ms;   /* when it came */
     int64_t event_ms; /* of the newest vote in it, as the one who counted says */
 };
 
@@ -64,10 +64,15 @@ static void take_total(const struct feed *feed, uint32_t row, const struct total
 {
     struct picture_about *about = &feed->picture->about;
 
-    move_on(&about->received_ms, total->news_ms);
-    if (picture_count(feed->picture, feed->table, row, total->votes, total->sequence)) {
-        move_on(&about->changed_ms, total->news_ms);
+    bool has_changed =
+        picture_count(feed->picture, feed->table, row, total->votes, total->sequence);
+
+    if (has_changed) {
         move_on(&about->as_of_ms, total->event_ms);
+    }
+    if (feed->is_live) { /* nobody knows when what is read back came for the first time */
+        move_on(&about->received_ms, total->now_ms);
+        move_on(&about->changed_ms, has_changed ? total->now_ms : 0);
     }
 }
 
@@ -173,15 +178,15 @@ static void take_texts(const struct feed *feed, uint32_t row, const cJSON *json)
     }
 }
 
-enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t news_ms,
+enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t now_ms,
                          struct vd_err *err)
 {
     VD_AUTO(cjson) cJSON *json = NULL;
     struct key key = {0};
-    bool has_time = record->timestamp_ms > 0 && record->timestamp_ms < news_ms;
+    bool has_time = record->timestamp_ms > 0 && record->timestamp_ms < now_ms;
     struct total total = {.sequence = PICTURE_NO_SEQUENCE,
-                          .news_ms = news_ms,
-                          .event_ms = has_time ? record->timestamp_ms : news_ms};
+                          .now_ms = now_ms,
+                          .event_ms = has_time ? record->timestamp_ms : now_ms};
     uint32_t row = PICTURE_NONE;
 
     if (record->value == NULL) {

@@ -35,10 +35,10 @@ struct feed {
 /* The state of a record that names none. */
 #define FEED_UNKNOWN "unknown"
 
-/* Take one record into the picture. 'news_ms' is when it was news: the wall clock's time, or for
- * what is read back after a start the time it was written. A tombstone is ignored: totals are never
- * deleted. Fails: VD_INVALID if the record is not of the topic's form; nothing changed. */
-enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t news_ms,
+/* Take one record into the picture, which came at 'now_ms' by the wall clock. A tombstone is
+ * ignored: totals are never deleted. Fails: VD_INVALID if the record is not of the topic's form;
+ * nothing changed. */
+enum vd_status feed_take(const struct feed *feed, const struct vd_record *record, int64_t now_ms,
                          struct vd_err *err) VD_MUST_CHECK;
 
 #endif

@@ -67,6 +67,7 @@ enum picture_database {
 /* What a picture says beside its rows; times are UTC milliseconds, 0: never. */
 struct picture_about {
     int64_t as_of_ms;    /* event time of the newest total: its record's timestamp */
+    int64_t started_ms;  /* since then the next two are known */
     int64_t received_ms; /* the last record came in */
     int64_t changed_ms;  /* a count last changed */
     enum picture_database database;

@@ -139,6 +139,9 @@ static void add_about(struct vd_buf *out, const struct picture_about *about,
                   ",\"database\":{\"state\":\"%s\",\"as_of_ms\":%" PRId64 "}",
                   about->as_of_ms, about->received_ms, about->changed_ms, source_names[source],
                   database_names[about->database], about->database_ms);
+    if (about->changed_ms == 0) {
+        vd_buf_printf(out, ",\"started_ms\":%" PRId64, about->started_ms);
+    }
 }
 
 static void begin_frame(struct vd_buf *out, const char *type, const struct picture *picture,
