@@ -170,11 +170,37 @@ static void fault_unknown_key(struct stage_load *stage, const struct vd_ini_entr
     free(names);
 }
 
+/* A table of the descriptor that is left out, and whose name is so near that it may be meant. */
+static const char *find_meant_table(const struct stage_load *stage, const char *name)
+{
+    const struct vd_port *ports = stage->conf->desc->tables;
+    const char *left_out[TABLES_MAX];
+    size_t count = 0;
+
+    for (size_t i = 0; i < vd_port_count(ports) && count < TABLES_MAX; i++) {
+        VD_AUTO(mem) char *key = vd_format("table.%s", ports[i].name);
+
+        if ((ports[i].flags & VD_PORT_FURTHER) == 0 &&
+            vd_ini_find(&stage->load->topology->ini, stage->section, key) == NULL) {
+            left_out[count++] = ports[i].name;
+        }
+    }
+    return vd_nearest(name, left_out, count);
+}
+
 /* A table that the stage's descriptor does not name; an empty topic leaves it out. */
 static void add_table(struct stage_load *stage, const struct vd_use *use)
 {
     struct vd_stage_conf *conf = stage->conf;
+    const char *meant = find_meant_table(stage, use->port);
 
+    if (meant != NULL) {
+        vd_load_fault(
+            stage->load, use->entry,
+            "stage \"%s\": key \"%s\": did you mean \"table.%s\"? If not, give this table "
+            "a name less like it, or add \"table.%s =\"",
+            conf->name, use->entry->key, meant, meant);
+    }
     if (!vd_load_is_name(use->port, "", PORT_BYTES_MAX)) {
         vd_load_fault(stage->load, use->entry,
                       "stage \"%s\": key \"%s\": a table's name has 1 to %d letters, digits, '_' "

@@ -28,6 +28,7 @@ struct dashboard;
 struct watch {
     struct dashboard *dashboard;
     struct vd_table *table; /* NULL: not mapped */
+    bool has_invalid;       /* a record of another form was told */
     struct feed feed;
 };
 
@@ -144,6 +145,23 @@ static enum wire_source find_source(void *arg)
     return vd_wall_ms() - about->changed_ms < dashboard->quiet_ms ? WIRE_ALIVE : WIRE_QUIET;
 }
 
+/* Once for each table: a topic of something else has nothing but such records. */
+static void tell_invalid(struct watch *watch, const struct vd_record *record,
+                         const struct vd_err *err)
+{
+    const struct dashboard *dashboard = watch->dashboard;
+
+    vd_metric_add(dashboard->invalid, 1);
+    if (!watch->has_invalid) {
+        watch->has_invalid = true;
+        vd_warn(vd_stage_log(dashboard->stage),
+                "table \"%s\", partition %" PRId32 ", offset %" PRId64
+                ": %s; left out this record and those like it",
+                vd_stage_table_name(dashboard->stage, (size_t)(watch - dashboard->watches)),
+                record->partition, record->offset, err->msg);
+    }
+}
+
 static void on_record(void *arg, const struct vd_record *record)
 {
     struct watch *watch = arg;
@@ -153,10 +171,7 @@ static void on_record(void *arg, const struct vd_record *record)
     vd_metric_add(dashboard->records, 1);
     watch->feed.is_live = vd_table_is_current(watch->table);
     if (feed_take(&watch->feed, record, vd_wall_ms(), &err) != VD_OK) {
-        vd_metric_add(dashboard->invalid, 1);
-        vd_debug(vd_stage_log(dashboard->stage), "left out a record of table \"%s\": %s",
-                 vd_stage_table_name(dashboard->stage, (size_t)(watch - dashboard->watches)),
-                 err.msg);
+        tell_invalid(watch, record, &err);
     }
 }
 
