@@ -199,6 +199,7 @@ void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client 
     registry->count--;
     client->socket->clients--;
     vd_metric_set(registry->sockets, (int64_t)registry->count);
+    vd_web_frame_unref(client->frame);
     free(client);
     pthread_cond_broadcast(&registry->idle); /* a drain counts who is left */
 }
@@ -216,13 +217,39 @@ struct vd_web_client *vd_web_client_find(struct vd_web_registry *registry, uint6
     return NULL;
 }
 
-void vd_web_client_wake(struct vd_web_registry *registry, struct vd_web_client *client)
+static bool is_behind(const struct vd_web_client *client)
+{
+    const struct vd_web_socket *socket = client->socket;
+
+    return socket->has_picture &&
+           (client->needs_full || !client->has_picture || client->seq != socket->seq ||
+            (socket->is_for_all && client->heal != socket->heals));
+}
+
+/* True if it is worth while to ask what the client gets next. */
+static bool has_more(const struct vd_web_client *client)
+{
+    if (client->evicted != VD_WEB_NO_REASON) {
+        return !client->is_close_sent;
+    }
+    return client->needs_hello || is_behind(client) || client->beat != client->socket->beats;
+}
+
+void vd_web_client_queue(struct vd_web_registry *registry, struct vd_web_client *client)
 {
     /* One that is busy is looked at again by the writer that holds it. */
-    if (client->is_open && !client->is_ready && !client->is_busy && !client->is_leaving) {
+    if (client->is_open && !client->is_ready && !client->is_busy && !client->is_leaving &&
+        (client->frame != NULL || has_more(client))) {
         client->is_ready = true;
         TAILQ_INSERT_TAIL(&registry->ready, client, ready_entry);
-        pthread_cond_signal(&registry->work);
+    }
+}
+
+void vd_web_client_wake(struct vd_web_registry *registry, struct vd_web_client *client)
+{
+    vd_web_client_queue(registry, client);
+    if (client->is_ready) {
+        vd_web_writers_call(registry);
     }
 }
 
@@ -326,15 +353,6 @@ static bool has_credit(const struct vd_web_registry *registry, const struct vd_w
     return client->unacked_count == 0 ||
            (client->unacked_count < VD_WEB_CREDIT_FRAMES &&
             client->unacked_bytes + bytes <= (size_t)registry->conf->credit_bytes);
-}
-
-static bool is_behind(const struct vd_web_client *client)
-{
-    const struct vd_web_socket *socket = client->socket;
-
-    return socket->has_picture &&
-           (client->needs_full || !client->has_picture || client->seq != socket->seq ||
-            (socket->is_for_all && client->heal != socket->heals));
 }
 
 static bool is_rate_due(const struct vd_web_client *client, int64_t now_ms)
@@ -461,10 +479,9 @@ struct vd_web_frame *vd_web_client_bye(struct vd_web_client *client)
 }
 
 struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
-                                        struct vd_web_client *client)
+                                        struct vd_web_client *client, int64_t now_ns)
 {
     struct vd_web_socket *socket = client->socket;
-    int64_t now_ns = vd_mono_ns();
     struct vd_web_frame *frame = NULL;
 
     if (client->evicted != VD_WEB_NO_REASON) {
@@ -490,14 +507,6 @@ struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
         return vd_web_frame_ref(socket->beat);
     }
     return NULL;
-}
-
-bool vd_web_client_has_more(const struct vd_web_client *client)
-{
-    if (client->evicted != VD_WEB_NO_REASON) {
-        return !client->is_close_sent;
-    }
-    return client->needs_hello || is_behind(client) || client->beat != client->socket->beats;
 }
 
 /* ---- housekeeping ---------------------------------------------------------------------------- */

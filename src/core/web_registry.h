@@ -26,11 +26,12 @@
 #define VD_WEB_RESYNC_MS 2000    /* between two answers to "resync" */
 #define VD_WEB_MESSAGES_BURST 20 /* from one client */
 #define VD_WEB_MESSAGES_PER_S 10
-#define VD_WEB_TICK_MS 10     /* of the housekeeping on the loop */
-#define VD_WEB_IDLE_MS 50     /* the same without clients */
-#define VD_WEB_CLIENT_TICKS 5 /* between two looks at every client */
-#define VD_WEB_STUCK_MS 20    /* a writer that takes longer is replaced */
+#define VD_WEB_TICK_MS 10      /* of the housekeeping on the loop */
+#define VD_WEB_IDLE_MS 50      /* the same without clients */
+#define VD_WEB_CLIENT_TICKS 20 /* between two looks at every client */
+#define VD_WEB_STUCK_MS 20     /* a writer that takes longer is replaced */
 #define VD_WEB_SPARE_WRITERS 256
+#define VD_WEB_BATCH_MAX 16     /* clients that a writer takes at a time */
 #define VD_WEB_THREADS_SPARED 8 /* that sockets leave to requests */
 
 /* Why a client has to go, or may not come. */
@@ -98,10 +99,11 @@ struct vd_web_client {
 
     bool is_open;    /* the handshake is through */
     bool is_ready;   /* in the queue for a writer */
-    bool is_busy;    /* a writer holds it */
+    bool is_busy;    /* a writer holds it, and with it 'frame' */
     bool is_leaving; /* its own thread closes it: no writer takes it any more */
     enum vd_web_reason evicted;
     bool is_close_sent;
+    struct vd_web_frame *frame; /* booked as sent, but not written yet; owned. NULL: none */
 
     bool needs_hello;
     bool needs_full;
@@ -123,13 +125,27 @@ struct vd_web_client {
     int64_t messages_ms;
 };
 
+/* What became of one client of a batch. */
+struct vd_web_written {
+    struct vd_web_client *client;
+    bool is_whole; /* the frame is out */
+    bool is_slow;  /* it took longer than VD_WEB_WRITE_MAX_MS */
+};
+
 struct vd_web_writer {
     struct vd_web_registry *registry;
     pthread_t thread;
     bool is_started; /* to be joined */
     bool is_done;    /* has left its loop */
     bool is_stuck;   /* counted as such */
-    int64_t busy_ms; /* since when it is writing; 0: is not */
+
+    /* What it is writing. Who counts 'next' up writes to that client; when it is NONE_NEXT, the
+     * rest was taken off the writer. */
+    struct vd_web_written batch[VD_WEB_BATCH_MAX];
+    size_t count;   /* of the batch */
+    size_t settled; /* of these, in front: let go already */
+    atomic_size_t next;
+    _Atomic int64_t since_ms; /* when it began to write to the one it is at; 0: is not writing */
 };
 
 struct vd_web_registry {
@@ -186,7 +202,10 @@ void vd_web_client_leave(struct vd_web_registry *registry, struct vd_web_client 
 /* NULL if it has left. */
 struct vd_web_client *vd_web_client_find(struct vd_web_registry *registry, uint64_t id);
 
-/* Let a writer see to this client soon. */
+/* Let a writer see to this client soon, if there is anything for it. */
+void vd_web_client_queue(struct vd_web_registry *registry, struct vd_web_client *client);
+
+/* The same, and call one; for many at once vd_web_writers_call is better. */
 void vd_web_client_wake(struct vd_web_registry *registry, struct vd_web_client *client);
 
 /* Mark it as going; a writer tells it so. */
@@ -209,30 +228,35 @@ void vd_web_socket_add_delta(struct vd_web_socket *socket, struct vd_web_frame *
 
 void vd_web_client_want_full(struct vd_web_client *client, bool is_wanted);
 
-/* The frame that this client gets now, booked as sent; NULL if there is none or it may not have it
- * yet. Owns: the caller has a reference. */
+/* The frame that this client gets now ('now_ns' of vd_mono_ns), booked as sent; NULL if there is
+ * none or it may not have it yet. Owns: the caller has a reference. */
 struct vd_web_frame *vd_web_client_next(struct vd_web_registry *registry,
-                                        struct vd_web_client *client);
+                                        struct vd_web_client *client, int64_t now_ns);
 
 /* The last frame of an evicted client: bye and close; NULL if it had that. Owns: the caller. */
 struct vd_web_frame *vd_web_client_bye(struct vd_web_client *client);
-
-/* True if vd_web_client_next is worth another call. */
-bool vd_web_client_has_more(const struct vd_web_client *client);
 
 /* Housekeeping every VD_WEB_CLIENT_TICKS: rates and resyncs that are due, acks that are not. */
 void vd_web_registry_tick(struct vd_web_registry *registry);
 
 /* ---- writers (web_writer.c); these take the lock themselves ---------------------------------- */
 
+/* Call a writer, which calls more if there is more to do than for one. Best without the lock, which
+ * is the first thing that it takes. */
+static inline void vd_web_writers_call(struct vd_web_registry *registry)
+{
+    (void)pthread_cond_signal(&registry->work); /* cannot fail */
+}
+
 /* Start conf->writers of them.
  * Fails: VD_FAILED if the system has no more threads. */
 enum vd_status vd_web_writers_start(struct vd_web_registry *registry,
                                     struct vd_err *err) VD_MUST_CHECK;
 
-/* When clients wait and no writer gets on, replace those that are stuck, as far as spare ones are
- * left, and start as many as are stuck already: however many peers die at once, the others wait for
- * a few times VD_WEB_STUCK_MS. */
+/* Expects the lock. Free the clients that a writer holds which is held up by another one. When
+ * clients wait and no writer gets on, replace those that are stuck, as far as spare ones are left,
+ * and start as many as are stuck already: however many peers die at once, the others wait for a few
+ * times VD_WEB_STUCK_MS. */
 void vd_web_writers_tick(struct vd_web_registry *registry);
 
 /* Say bye to every client and wait until they know it, at most 'ms'. */

@@ -82,17 +82,19 @@ static void replace(struct vd_web_frame **slot, struct vd_web_frame *frame)
     *slot = frame;
 }
 
-/* With the lock: every client of 'socket' may have something to get. */
-static void wake_all(struct vd_web_registry *registry, const struct vd_web_socket *socket)
+/* Let go of the lock: every client of 'socket' may have something to get. */
+static void unlock_and_call(struct vd_web_registry *registry, const struct vd_web_socket *socket)
 {
     struct vd_web_client *client;
 
     TAILQ_FOREACH(client, &registry->clients, entry)
     {
-        if (client->socket == socket && vd_web_client_has_more(client)) {
-            vd_web_client_wake(registry, client);
+        if (client->socket == socket) {
+            vd_web_client_queue(registry, client);
         }
     }
+    vd_web_unlock(registry);
+    vd_web_writers_call(registry);
 }
 
 void vd_web_socket_set_hello(struct vd_web_socket *socket, const char *text, size_t len)
@@ -102,8 +104,7 @@ void vd_web_socket_set_hello(struct vd_web_socket *socket, const char *text, siz
 
     vd_web_lock(registry);
     replace(&socket->hello, frame);
-    wake_all(registry, socket);
-    vd_web_unlock(registry);
+    unlock_and_call(registry, socket);
 }
 
 void vd_web_socket_restart(struct vd_web_socket *socket)
@@ -119,8 +120,7 @@ void vd_web_socket_restart(struct vd_web_socket *socket)
             vd_web_client_want_full(client, true);
         }
     }
-    wake_all(registry, socket);
-    vd_web_unlock(registry);
+    unlock_and_call(registry, socket);
 }
 
 bool vd_web_socket_wants_full(const struct vd_web_socket *socket)
@@ -163,8 +163,7 @@ void vd_web_socket_publish(struct vd_web_socket *socket, const struct vd_web_pic
     socket->heals += socket->is_for_all ? 1 : 0;
     socket->seq = picture->seq;
     socket->has_picture = true;
-    wake_all(registry, socket);
-    vd_web_unlock(registry);
+    unlock_and_call(registry, socket);
 }
 
 void vd_web_socket_beat(struct vd_web_socket *socket, const char *text, size_t len)
@@ -175,8 +174,7 @@ void vd_web_socket_beat(struct vd_web_socket *socket, const char *text, size_t l
     vd_web_lock(registry);
     replace(&socket->beat, frame);
     socket->beats++;
-    wake_all(registry, socket);
-    vd_web_unlock(registry);
+    unlock_and_call(registry, socket);
 }
 
 size_t vd_web_socket_clients(const struct vd_web_socket *socket)
@@ -283,10 +281,13 @@ static void on_ready(struct mg_connection *conn, void *arg)
     vd_web_unlock(registry);
 }
 
-/* Leave with 'frame', which is taken; NULL: the client was told. 0 makes civetweb end the
- * connection. */
+/* Leave with what is booked for the client already, and then 'frame', which is taken; NULL: the
+ * client was told. No writer has it any more. 0 makes civetweb end the connection. */
 static int leave(struct vd_web_client *client, struct vd_web_frame *frame)
 {
+    if (client->frame != NULL) {
+        (void)vd_web_client_write(client, client->frame);
+    }
     if (frame != NULL) {
         (void)vd_web_client_write(client, frame); /* it is closed either way */
         vd_web_frame_unref(frame);

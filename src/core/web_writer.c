@@ -1,5 +1,6 @@
 /* The threads that write frames. civetweb's write blocks while the peer's buffer is full, so a
- * writer that is held up is replaced by a spare one, and nobody else waits for it. */
+ * writer that is held up is replaced by a spare one, and nobody else waits for it: what it has
+ * not begun with is taken off it. */
 #include <assert.h>
 #include <errno.h>
 #include <string.h>
@@ -12,10 +13,16 @@
 /* A large frame goes out in pieces, so that the limit for one write is seen between them. */
 #define PIECE_BYTES (64 * 1024)
 
+/* Of frames that one writer takes at a time; beyond, the others have their share. */
+#define BATCH_BYTES (64 * 1024)
+
+/* In place of the next one's number: the rest is not the writer's any more. */
+#define NONE_NEXT (SIZE_MAX / 2)
+
 /* All of the frame, or false; then half of it may be out. */
 static bool write_pieces(struct mg_connection *conn, const struct vd_web_frame *frame)
 {
-    int64_t deadline_ms = vd_mono_ms() + VD_WEB_WRITE_MAX_MS;
+    int64_t deadline_ms = frame->len > PIECE_BYTES ? vd_mono_ms() + VD_WEB_WRITE_MAX_MS : 0;
 
     for (size_t at = 0; at < frame->len; at += PIECE_BYTES) {
         size_t len = frame->len - at < PIECE_BYTES ? frame->len - at : PIECE_BYTES;
@@ -44,41 +51,115 @@ bool vd_web_client_write(struct vd_web_client *client, const struct vd_web_frame
     return is_whole;
 }
 
-/* Write what the client gets next, without the lock; it cannot go away meanwhile. */
-static void serve(struct vd_web_writer *writer, struct vd_web_client *client)
+/* ---- a batch: many clients for one lock ------------------------------------------------------ */
+
+/* With the lock: take clients that are ready, each with the frame that it gets. */
+static void take_batch(struct vd_web_writer *writer)
 {
     struct vd_web_registry *registry = writer->registry;
-    struct vd_web_frame *frame = vd_web_client_next(registry, client);
-    bool is_whole, is_slow;
+    int64_t now_ns = vd_mono_ns();
+    struct vd_web_client *client;
+    size_t bytes = 0;
 
-    if (frame == NULL) {
-        return;
+    writer->count = writer->settled = 0;
+    while (writer->count < VD_WEB_BATCH_MAX && bytes < BATCH_BYTES &&
+           (client = TAILQ_FIRST(&registry->ready)) != NULL) {
+        TAILQ_REMOVE(&registry->ready, client, ready_entry);
+        client->is_ready = false;
+        client->is_busy = true; /* and not queued again, should it be evicted now */
+        if (client->frame == NULL) {
+            client->frame = vd_web_client_next(registry, client, now_ns);
+        }
+        if (client->frame == NULL) {
+            client->is_busy = false;
+        } else {
+            bytes += client->frame->len;
+            writer->batch[writer->count++].client = client;
+        }
     }
-    client->is_busy = true;
-    writer->busy_ms = vd_mono_ms();
-    vd_web_unlock(registry);
-    is_whole = vd_web_client_write(client, frame);
-    if (is_whole) {
-        vd_metric_add(registry->frames, frame->count);
-        vd_metric_add(registry->bytes, (int64_t)frame->len);
+    atomic_store(&writer->next, 0);
+    atomic_store(&writer->since_ms, now_ns / 1000000);
+}
+
+/* Write to those of the batch that nobody has taken off us meanwhile; without the lock: they cannot
+ * go away. Returns: how many. */
+static size_t write_batch(struct vd_web_writer *writer)
+{
+    int64_t since_ms = atomic_load(&writer->since_ms);
+    size_t done = 0;
+
+    while (atomic_fetch_add(&writer->next, 1) < writer->count) {
+        struct vd_web_written *written = &writer->batch[done++];
+        int64_t now_ms;
+
+        written->is_whole = vd_web_client_write(written->client, written->client->frame);
+        now_ms = vd_mono_ms();
+        written->is_slow = now_ms - since_ms > VD_WEB_WRITE_MAX_MS;
+        since_ms = now_ms;
+        atomic_store(&writer->since_ms, now_ms);
     }
-    vd_web_frame_unref(frame);
-    vd_web_lock(registry);
-    is_slow = vd_mono_ms() - writer->busy_ms > VD_WEB_WRITE_MAX_MS;
-    if (!is_whole || is_slow) {
-        vd_web_client_evict(registry, client, is_slow ? VD_WEB_SLOW_WRITE : VD_WEB_GONE);
-        client->is_close_sent = !is_whole; /* nothing may follow half a frame */
-    }
-    registry->served++;
-    writer->busy_ms = 0;
+    return done;
+}
+
+/* With the lock: let go of a client. */
+static void put_down(struct vd_web_registry *registry, struct vd_web_client *client)
+{
     client->is_busy = false;
     if (client->is_leaving || registry->is_draining) {
         pthread_cond_broadcast(&registry->idle);
     }
-    if (vd_web_client_has_more(client)) {
-        vd_web_client_wake(registry, client);
+}
+
+/* With the lock: the batch is written up to 'end'; book that. */
+static void settle(struct vd_web_writer *writer, size_t end)
+{
+    struct vd_web_registry *registry = writer->registry;
+    int64_t frames = 0;
+    int64_t bytes = 0;
+
+    for (; writer->settled < end; writer->settled++) {
+        struct vd_web_written *written = &writer->batch[writer->settled];
+        struct vd_web_client *client = written->client;
+
+        if (written->is_whole) {
+            frames += client->frame->count;
+            bytes += (int64_t)client->frame->len;
+        }
+        vd_web_frame_unref(vd_take(client->frame));
+        put_down(registry, client);
+        if (!written->is_whole || written->is_slow) {
+            vd_web_client_evict(registry, client,
+                                written->is_slow ? VD_WEB_SLOW_WRITE : VD_WEB_GONE);
+            client->is_close_sent |= !written->is_whole; /* nothing may follow half a frame */
+        }
+        vd_web_client_queue(registry, client);
+        registry->served++;
+    }
+    vd_metric_add(registry->frames, frames);
+    vd_metric_add(registry->bytes, bytes);
+}
+
+/* With the lock: leave a writer that is held up only the client that it is writing to. Those before
+ * it are through, and those behind it are the next ones of somebody else, each with the frame that
+ * is booked for it. */
+static void take_back(struct vd_web_writer *writer)
+{
+    size_t begun = atomic_exchange(&writer->next, NONE_NEXT);
+
+    if (begun >= NONE_NEXT) {
+        return; /* that was done already */
+    }
+    settle(writer, begun > 0 ? begun - 1 : 0);
+    for (size_t at = begun; at < writer->count; at++) {
+        put_down(writer->registry, writer->batch[at].client);
+        vd_web_client_queue(writer->registry, writer->batch[at].client);
+    }
+    if (begun == 0) {
+        writer->settled = writer->count;
     }
 }
+
+/* ---- writers --------------------------------------------------------------------------------- */
 
 /* With the lock: writers that are not stuck; how many there should be of them. */
 static size_t usable_writers(const struct vd_web_registry *registry)
@@ -93,32 +174,48 @@ static size_t wanted_writers(const struct vd_web_registry *registry)
     return registry->writers_stuck > configured ? registry->writers_stuck : configured;
 }
 
-/* With the lock: wait for a client; NULL when this writer is to leave. */
-static struct vd_web_client *wait_for_client(struct vd_web_writer *writer)
+/* With the lock: wait until a client is ready; false when this writer is to leave. */
+static bool wait_for_clients(const struct vd_web_writer *writer)
 {
     struct vd_web_registry *registry = writer->registry;
-    struct vd_web_client *client;
 
-    while ((client = TAILQ_FIRST(&registry->ready)) == NULL) {
+    while (TAILQ_EMPTY(&registry->ready)) {
         if (registry->is_stopping || usable_writers(registry) > wanted_writers(registry)) {
-            return NULL;
+            return false;
         }
         pthread_cond_wait(&registry->work, &registry->lock);
     }
-    TAILQ_REMOVE(&registry->ready, client, ready_entry);
-    client->is_ready = false;
-    return client;
+    return true;
+}
+
+/* With the lock. */
+static void serve(struct vd_web_writer *writer)
+{
+    struct vd_web_registry *registry = writer->registry;
+    bool has_more;
+    size_t done;
+
+    take_batch(writer);
+    has_more = !TAILQ_EMPTY(&registry->ready);
+    vd_web_unlock(registry);
+    if (has_more) {
+        vd_web_writers_call(registry);
+    }
+    done = write_batch(writer);
+    vd_web_lock(registry);
+    settle(writer, done);
+    writer->count = 0;
+    atomic_store(&writer->since_ms, 0);
 }
 
 static void *run_writer(void *arg)
 {
     struct vd_web_writer *writer = arg;
     struct vd_web_registry *registry = writer->registry;
-    struct vd_web_client *client;
 
     vd_web_lock(registry);
-    while ((client = wait_for_client(writer)) != NULL) {
-        serve(writer, client);
+    while (wait_for_clients(writer)) {
+        serve(writer);
         if (writer->is_stuck) {
             writer->is_stuck = false;
             registry->writers_stuck--;
@@ -177,19 +274,31 @@ enum vd_status vd_web_writers_start(struct vd_web_registry *registry, struct vd_
 }
 
 /* With the lock. */
-static void mark_stuck(struct vd_web_registry *registry)
+static bool is_held_up(const struct vd_web_writer *writer, int64_t now_ms)
+{
+    int64_t since_ms = atomic_load(&writer->since_ms);
+
+    return since_ms != 0 && now_ms - since_ms > VD_WEB_STUCK_MS;
+}
+
+static void mark_stuck(struct vd_web_writer *writer)
+{
+    if (!writer->is_stuck) {
+        writer->is_stuck = true;
+        writer->registry->writers_stuck++;
+        vd_metric_add(writer->registry->spares, 1);
+    }
+}
+
+/* With the lock: do 'what' with every writer that is held up. */
+static void for_each_held_up(struct vd_web_registry *registry, void (*what)(struct vd_web_writer *))
 {
     size_t slots = (size_t)registry->conf->writers + VD_WEB_SPARE_WRITERS;
     int64_t now_ms = vd_mono_ms();
 
     for (size_t at = 0; at < slots; at++) {
-        struct vd_web_writer *writer = &registry->writers[at];
-
-        if (writer->busy_ms != 0 && !writer->is_stuck &&
-            now_ms - writer->busy_ms > VD_WEB_STUCK_MS) {
-            writer->is_stuck = true;
-            registry->writers_stuck++;
-            vd_metric_add(registry->spares, 1);
+        if (is_held_up(&registry->writers[at], now_ms)) {
+            what(&registry->writers[at]);
         }
     }
 }
@@ -200,11 +309,16 @@ void vd_web_writers_tick(struct vd_web_registry *registry)
      * would make that worse. */
     bool is_moving = registry->served != registry->served_before;
 
+    for_each_held_up(registry, take_back);
     registry->served_before = registry->served;
-    if (is_moving || TAILQ_EMPTY(&registry->ready)) {
+    if (TAILQ_EMPTY(&registry->ready)) {
         return;
     }
-    mark_stuck(registry);
+    vd_web_writers_call(registry);
+    if (is_moving) {
+        return;
+    }
+    for_each_held_up(registry, mark_stuck);
     while (usable_writers(registry) < wanted_writers(registry)) {
         if (start_writer(registry) != 0) {
             return; /* none left: who is ready waits until a stuck one comes free */
@@ -220,7 +334,7 @@ static size_t count_untold(const struct vd_web_registry *registry)
 
     TAILQ_FOREACH(client, &registry->clients, entry)
     {
-        count += client->is_open && (!client->is_close_sent || client->is_busy) ? 1 : 0;
+        count += client->is_open && (!client->is_close_sent || client->frame != NULL) ? 1 : 0;
     }
     return count;
 }
