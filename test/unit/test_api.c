@@ -221,7 +221,52 @@ TEST(an_answer_has_at_most_ten_thousand_points)
     picture_fini(&fixture.picture);
 }
 
-RUN_TESTS(cmocka_unit_test(the_past_is_told_in_integers_and_gaps),
+/* Nothing is built for who has it: the body is empty, and a 304 is made of the tag. */
+TEST(an_answer_that_is_known_is_not_built_again)
+{
+    static const struct {
+        vd_web_handler_fn *handler;
+        const char *path, *query;
+    } cases[] = {
+        {api_history, "/api/v1/history", "table=candidate"},
+        {api_preload, "/api/v1/preload", ""},
+        {api_snapshot_at, "/api/v1/snapshot/e1-29", ""},
+    };
+    struct fixture fixture;
+    struct history *history = history_new(
+        &(struct history_limits){.points = 100, .rows = 20, .tables = PICTURE_TABLES_MAX});
+
+    begin_history(&fixture, history);
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct vd_web_request request = {.method = "GET",
+                                         .path = cases[i].path,
+                                         .query = cases[i].query,
+                                         .if_none_match = "\"\""};
+        struct vd_web_response first = {0}, again = {0}, other = {0};
+        VD_AUTO(mem) char *known = NULL;
+        VD_AUTO(mem) char *longer = NULL;
+
+        cases[i].handler(&fixture.api, &request, &first);
+        assert_true(first.body.len > 0);
+        known = vd_format("\"%s\"", first.etag);
+        longer = vd_format("\"%s0\"", first.etag);
+        request.if_none_match = known;
+        cases[i].handler(&fixture.api, &request, &again);
+        assert_int_equal(again.body.len, 0);
+        assert_string_equal(again.etag, first.etag);
+        assert_int_equal(again.status, 0);
+        request.if_none_match = longer;
+        cases[i].handler(&fixture.api, &request, &other);
+        assert_true(other.body.len > 0);
+        vd_buf_fini(&first.body);
+        vd_buf_fini(&other.body);
+    }
+    history_free(history);
+    picture_fini(&fixture.picture);
+}
+
+RUN_TESTS(cmocka_unit_test(an_answer_that_is_known_is_not_built_again),
+          cmocka_unit_test(the_past_is_told_in_integers_and_gaps),
           cmocka_unit_test(an_answer_has_at_most_ten_thousand_points),
           cmocka_unit_test(answers_by_route_and_parameter),
           cmocka_unit_test(version_has_at_most_two_hundred_bytes))

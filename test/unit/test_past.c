@@ -74,7 +74,8 @@ static void take(struct fixture *fixture, size_t table, uint32_t row, int64_t at
 
 static cJSON *ask(struct fixture *fixture, vd_web_handler_fn *handler, const char *query)
 {
-    const struct vd_web_request request = {.method = "GET", .path = "", .query = query};
+    const struct vd_web_request request = {
+        .method = "GET", .path = "", .query = query, .if_none_match = ""};
     struct vd_web_response response = {0};
     cJSON *json = NULL;
 

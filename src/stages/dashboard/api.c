@@ -93,6 +93,14 @@ bool api_get_number(const struct vd_web_request *request, const char *name, int6
     return true;
 }
 
+bool api_is_known(const struct vd_web_request *request, const struct vd_web_response *response)
+{
+    const char *tag = request->if_none_match;
+    size_t len = strlen(response->etag);
+
+    return len > 0 && strlen(tag) == len + 2 && memcmp(tag + 1, response->etag, len) == 0;
+}
+
 static const char *const no_parameters[] = {NULL};
 static const char *const snapshot_parameters[] = {"as_of_ms", NULL};
 static const char *const changes_parameters[] = {"since", NULL};
@@ -115,7 +123,10 @@ void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_
     }
     (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
                    api->picture->texts_seq); /* fits: 16 characters and 20 digits */
-    wire_preload(&response->body, api->picture, picture_frame_last(api->picture), api->election);
+    if (!api_is_known(request, response)) {
+        wire_preload(&response->body, api->picture, picture_frame_last(api->picture),
+                     api->election);
+    }
 }
 
 static void answer_past(const struct api *api, int64_t at_ms, struct vd_web_response *response)
@@ -173,6 +184,9 @@ void api_snapshot_at(void *arg, const struct vd_web_request *request,
     (void)snprintf(response->etag, sizeof(response->etag), "s-%s-%" PRIu64, api->picture->epoch,
                    seq); /* fits */
     response->is_immutable = true;
+    if (api_is_known(request, response)) {
+        return;
+    }
     /* A picture that is cacheable for ever says nothing of the moment it was asked for. */
     wire_snapshot(&response->body, api->picture, frame,
                   frame->about.as_of_ms == 0 ? WIRE_WAITING : WIRE_ALIVE,

@@ -41,6 +41,10 @@ bool api_get_number(const struct vd_web_request *request, const char *name, int6
 /* The answer is an error: the parameter is not what is expected. */
 void api_refuse(struct vd_web_response *response, const char *name, const char *remedy);
 
+/* True if who asks has the answer with this response's tag already: a 304 is made of it, whatever
+ * the body, so that it need not be built. */
+bool api_is_known(const struct vd_web_request *request, const struct vd_web_response *response);
+
 /* "EPOCH-SEQ" of 'epoch' itself. False for another epoch, or anything else; '*is_known_form' says
  * which of the two. */
 bool api_parse_point(const char *text, const char *epoch, uint64_t *seq, bool *is_known_form);

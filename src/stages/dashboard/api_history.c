@@ -155,13 +155,16 @@ void api_history(void *arg, const struct vd_web_request *request, struct vd_web_
     if (!get_question(api, request, &question, response)) {
         return;
     }
+    (void)snprintf(response->etag, sizeof(response->etag), "h-%s-%" PRIu64, api->picture->epoch,
+                   history_version(api->history)); /* fits: 16 characters and 20 digits */
+    if (api_is_known(request, response)) {
+        return;
+    }
     for (uint32_t row = 0; row < api->picture->tables[question.table].count; row++) {
         rows += is_wanted(api, &question, row) ? 1 : 0;
     }
     question.asked.points_max = POINTS_MAX / (rows > 0 ? rows : 1);
     range = history_find(api->history, &question.asked);
-    (void)snprintf(response->etag, sizeof(response->etag), "h-%s-%" PRIu64, api->picture->epoch,
-                   history_version(api->history)); /* fits: 16 characters and 20 digits */
     vd_buf_printf(&response->body,
                   "{\"epoch\":\"%s\",\"table\":\"%s\",\"from_ms\":%" PRId64 ",\"step_ms\":%" PRId64
                   ",\"points\":%zu,\"rows\":[",
