@@ -146,23 +146,26 @@ static bool is_header_safe(const char *text)
     return true;
 }
 
-/* What is not for everybody is for no cache that everybody shares. */
-static const char *for_ever(const struct vd_web *web)
+/* Cache-Control for an answer with a tag. What is not for everybody is for no cache that everybody
+ * shares. */
+static const char *lasting(const struct vd_web *web, bool is_immutable)
 {
-    return web->access.is_on ? "private, max-age=31536000, immutable"
-                             : "public, max-age=31536000, immutable";
+    if (is_immutable) {
+        return web->access.is_on ? "private, max-age=31536000, immutable"
+                                 : "public, max-age=31536000, immutable";
+    }
+    return web->access.is_on ? "private, no-cache" : "no-cache";
 }
 
-/* 'lasting': Cache-Control for an answer with a tag. */
 static void add_cache_headers(struct vd_buf *lines, const char *etag, bool is_gzip,
-                              const char *lasting)
+                              const char *control)
 {
     if (etag[0] == '\0') {
         vd_buf_add_text(lines, "Cache-Control: no-store\r\n");
         return;
     }
     vd_buf_printf(lines, "ETag: \"%s%s\"\r\nVary: Accept-Encoding\r\nCache-Control: %s\r\n", etag,
-                  is_gzip ? "-gz" : "", lasting);
+                  is_gzip ? "-gz" : "", control);
 }
 
 static int send_file(struct mg_connection *conn, const struct vd_web_route *file, bool is_head)
@@ -172,7 +175,7 @@ static int send_file(struct mg_connection *conn, const struct vd_web_route *file
     VD_AUTO(buf) struct vd_buf lines = {0};
     struct vd_web_reply reply = {.status = 200, .is_head = is_head};
 
-    add_cache_headers(&lines, file->etag, is_gzip, "no-cache");
+    add_cache_headers(&lines, file->etag, is_gzip, lasting(vd_web_of(conn), false));
     if (vd_web_etag_is_known(mg_get_header(conn, "If-None-Match"), file->etag)) {
         reply.status = 304;
     } else {
@@ -201,8 +204,7 @@ static int send_response(struct mg_connection *conn, const struct web_call *call
         vd_web_gzip(body, GZIP_LEVEL, &gzip);
         body = gzip.len > 0 ? &gzip : body;
     }
-    add_cache_headers(&lines, etag, gzip.len > 0,
-                      response->is_immutable ? for_ever(vd_web_of(conn)) : "no-cache");
+    add_cache_headers(&lines, etag, gzip.len > 0, lasting(vd_web_of(conn), response->is_immutable));
     if (response->location[0] != '\0' && is_header_safe(response->location)) {
         vd_buf_printf(&lines, "Location: %s\r\n", response->location);
     }

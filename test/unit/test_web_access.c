@@ -211,6 +211,14 @@ TEST(each_role_may_what_it_may)
          "no_session"},
         {"GET /tagged", "Authorization: Bearer " VIEWER "\r\n", "200 OK",
          "Cache-Control: private, max-age=31536000, immutable\r\n"},
+        /* Who knows a tag is not let in by it, and what he may see is for no shared cache. */
+        {"GET /", "If-None-Match: *\r\n", "401 Unauthorized", "not_signed_in"},
+        {"GET /", "Accept: text/html\r\nIf-None-Match: *\r\n", "303 See Other",
+         "Cache-Control: no-store\r\n"},
+        {"GET /", "If-None-Match: *\r\nAuthorization: Bearer " VIEWER "\r\n", "304 Not Modified",
+         "Cache-Control: private, no-cache\r\n"},
+        {"GET /login", "If-None-Match: *\r\n", "304 Not Modified",
+         "Cache-Control: private, no-cache\r\n"},
     };
     struct rig rig;
 
