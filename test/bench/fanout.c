@@ -121,7 +121,7 @@ static bool open_all(struct crowd *crowd)
 
 static void start_node(void)
 {
-    char texts[6][96];
+    char texts[7][96];
 
     (void)snprintf(texts[0], sizeof(texts[0]), "stage:generator.rate=%d", options.rate);
     (void)snprintf(texts[1], sizeof(texts[1]), "stage:aggregation.batch.wait_ms=%d",
@@ -130,9 +130,12 @@ static void start_node(void)
     (void)snprintf(texts[3], sizeof(texts[3]), "http.threads=%d", options.clients + 8);
     (void)snprintf(texts[4], sizeof(texts[4]), "http.sockets_per_address=%d", options.clients + 8);
     (void)snprintf(texts[5], sizeof(texts[5]), "http.writers=%d", options.writers);
+    (void)snprintf(texts[6], sizeof(texts[6]), "stage:aggregation.publish_ms=%d",
+                   1000 / options.hz);
     election_start(&election, 0, "--set", "stage:generator.voters=100000000", "--set", texts[0],
                    "--set", texts[1], "--set", texts[2], "--set", texts[3], "--set", texts[4],
-                   "--set", texts[5], "--set", "http.sockets_per_second=10000", NULL);
+                   "--set", texts[5], "--set", texts[6], "--set", "http.sockets_per_second=10000",
+                   NULL);
 }
 
 static bool warm_up(void)
