@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  lastOf, queryOf, read, spread,
+  lastOf, queryOf, read, spread, until,
 } from '../../www/js/past.js';
 
 const answer = {
@@ -37,6 +37,16 @@ test('a range is the minutes before the newest vote', () => {
   assert.equal(queryOf(null, 1e12), 'history?table=candidate');
   assert.equal(queryOf(5, 1e12), 'history?table=candidate&from_ms=999999700000');
   assert.equal(queryOf(15, 0), 'history?table=candidate&from_ms=0');
+  assert.equal(queryOf(null, 1e12, true), 'history?table=candidate&to_ms=1000000000000');
+});
+
+test('of the past the last point is as of its moment, and there is one before the first vote', () => {
+  const votes = new Map([[0, 7], [2, 1]]);
+  assert.deepEqual(until(answer, 9500, votes).rows, [[0, 1, 4, 8, 8, 7], [2, null, 2, 2, 1, 1]]);
+  const none = { ...answer, points: 0, rows: [[0], [2]] };
+  assert.deepEqual(read(until(none, 999, votes), [2, 0], true), {
+    stepMs: 2000, times: [-1000], lines: [{ row: 2, values: [1] }, { row: 0, values: [7] }], all: [8], rates: [null],
+  });
 });
 
 test('the last value that is known', () => {

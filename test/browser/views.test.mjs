@@ -9,6 +9,7 @@ import { Election } from './election.mjs';
 import {
   Browser, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
 } from './page.mjs';
+import { testReplay } from './replay_page.mjs';
 
 const VOTERS = 2500;
 const CUTS = 100;
@@ -115,6 +116,8 @@ test('a cell that changed carries a mark, unless less of that is asked for', asy
   await page.emulateMedia({ reducedMotion: 'no-preference' });
 });
 
+testReplay(test, () => election, (path) => browser.open({}, path), judge);
+
 test(`cut off ${CUTS} times, the figures are those of the database`, async () => {
   const random = seeded(SEED);
   // Every other time the picture has come: after three failures in a row the page would poll for a minute.
@@ -137,7 +140,6 @@ test(`cut off ${CUTS} times, the figures are those of the database`, async () =>
 
 test('every view fits, is accessible and stands still, in both themes', async () => {
   const found = [];
-  await page.evaluate(axe);
   for (const colorScheme of ['light', 'dark']) {
     await page.emulateMedia({ colorScheme });
     for (const width of [320, 768, 1440]) {
@@ -151,7 +153,7 @@ test('every view fits, is accessible and stands still, in both themes', async ()
           found.push(`${where}: ${wide} px wide`);
         }
         if (width !== 768) {
-          found.push(...(await judge()).map((one) => `${where}: ${one}`));
+          found.push(...(await judge(page)).map((one) => `${where}: ${one}`));
         }
       }
     }
@@ -161,8 +163,9 @@ test('every view fits, is accessible and stands still, in both themes', async ()
 });
 
 // What axe finds, and what moves.
-function judge() {
-  return page.evaluate(async () => {
+async function judge(looked) {
+  await looked.evaluate(axe);
+  return looked.evaluate(async () => {
     const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
     const moving = [...document.querySelectorAll('*')].filter((node) => {
       const style = getComputedStyle(node);

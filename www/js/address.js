@@ -11,6 +11,30 @@ function paramsOf(hash) {
   return new URLSearchParams(query < 0 ? '' : hash.slice(query + 1));
 }
 
+// '#/ID?NAME=VALUE', times in it readable.
+function hashOf(id, params) {
+  const query = params.toString().replaceAll('%3A', ':');
+  return `#/${id}${query === '' ? '' : `?${query}`}`;
+}
+
+// The moment of the past that the address asks for ("at=2026-11-03T02:27Z"), in ms; null: the newest
+// picture. It is of UTC, so that a link means the same moment to everybody.
+export function momentOf(hash) {
+  const text = paramsOf(hash).get('at') ?? '';
+  const ms = /^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z?$/.test(text) ? Date.parse(text.replace(/Z?$/, 'Z')) : NaN;
+  return ms >= 0 ? ms : null;
+}
+
+// The address of a view at a moment, or with null of the newest picture; all else as it is in 'hash'.
+export function withMoment(hash, ms) {
+  const params = paramsOf(hash);
+  params.delete('at');
+  if (ms !== null) {
+    params.set('at', `${new Date(ms).toISOString().slice(0, 19).replace(/:00$/, '')}Z`);
+  }
+  return hashOf(viewOf(hash), params);
+}
+
 // What a view reads and changes of its address. 'onChange' is called after each of its own changes.
 export class Settings {
   constructor(id, onChange) {
@@ -50,8 +74,7 @@ export class Settings {
         params.set(name, value);
       }
     }
-    const query = params.toString();
-    return `#/${this.id}${query === '' ? '' : `?${query}`}`;
+    return hashOf(this.id, params);
   }
 }
 

@@ -160,7 +160,7 @@ function drawTable(card, root, shape, rows) {
     tables.set(card, { table, texts });
   }
   const dealt = shares(rows.map((row) => row.votes));
-  tables.get(card).table.update(rows.map((row, i) => ({ ...row, share: dealt[i] })));
+  tables.get(card).table.update(rows.map((row, i) => ({ ...row, share: dealt[i] })), picture.jumps);
 }
 
 const shownAsTables = () => (settings.get('tables') ?? '').split(',').filter((name) => name !== '');

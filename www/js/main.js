@@ -12,23 +12,28 @@
 //                   update(), so that the address alone says what is shown
 // context.get       (path) => JSON of /api/v1/PATH; fails with an Error
 // context.pace      () => milliseconds between repaints: 0 live, Infinity paused
-// picture           {model, people, palette, standing, baseline, rate}: the model as it was at the repaint;
-//                   its candidates, their colours, who leads; what they are compared with, or null; votes a
-//                   second, null while it cannot be said
+// picture           {model, people, palette, standing, baseline, rate, past, jumps}: the model as it was at
+//                   the repaint, or at a moment of the past; its candidates, their colours, who leads; what
+//                   they are compared with, or null; votes a second, null while it cannot be said; of the
+//                   past {asOfMs, jumps}, else null; another number when the reader asked for another moment
 //
 // To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
 // brings its markup by dom.js:fill, its rules in a style sheet of its own.
 
 import { addAccount, signIn } from './account.js';
-import { Settings, viewOf } from './address.js';
+import {
+  Settings, momentOf, viewOf, withMoment,
+} from './address.js';
 import { Display } from './display.js';
-import { byId, make, translate } from './dom.js';
+import {
+  byId, make, setText, translate,
+} from './dom.js';
 import { Feed } from './feed.js';
 import { Model } from './model.js';
 import { Palette } from './palette.js';
 import { standing } from './shares.js';
 import { Status } from './status.js';
-import { words } from './words.js';
+import { moment, words } from './words.js';
 
 const VIEWS = [
   { id: 'results', load: () => import('./results.js') },
@@ -65,37 +70,69 @@ const display = new Display(() => {
 let wanted = null; // of VIEWS: the one that the address names
 let shown = null; // the view that is open
 let picture = null;
+let replay = null; // the bar of the past, once it was asked for
+let replaying = null; // on its way
+let past = null; // what it shows instead of the newest picture; see replay.js
+let leaves = 0; // how often the reader came back from the past
 let paintedAt = -Infinity;
 let timer = null;
 let isDue = false;
 
 // ---- repaints ----
 
+// The address alone says whether the past is shown.
+const isPast = () => momentOf(window.location.hash) !== null;
+
 function paint() {
   isDue = false;
-  if (model.seq === 0) {
-    return;
+  if (model.seq === 0 || (isPast() && past === null)) {
+    return; // what was asked for is on its way
   }
-  const people = model.candidates();
+  const held = past?.model ?? model.copy();
+  const people = held.candidates();
   picture = {
-    model: model.copy(),
+    model: held,
     people,
     palette: new Palette(people),
     standing: standing(people),
-    baseline: model.baseline(people),
-    rate: status.rate(),
+    baseline: held.baseline(people),
+    rate: past === null ? status.rate() : null,
+    past,
+    jumps: past === null ? -leaves : past.jumps,
   };
   paintedAt = performance.now();
   status.paint(picture, display.ms);
   setTitle();
-  shown?.update(picture);
-  if (display.isPaused) {
+  fillView();
+  byId('replay').disabled = past === null && model.about.as_of_ms === 0;
+  byId('json').href = past === null ? '/api/v1/snapshot' : `/api/v1/snapshot?as_of_ms=${past.asOfMs}`;
+  if (past !== null) {
+    status.past(past.asOfMs);
+  } else if (display.isPaused) {
     status.pause();
+  }
+}
+
+// The open view shows the picture, or nothing where the past has nothing for it.
+function fillView() {
+  const lack = past?.lack(wanted?.id) ?? '';
+  const root = document.querySelector('#main > .view');
+  setText(byId('lack'), lack);
+  byId('lack').hidden = lack === '';
+  if (root !== null) {
+    root.hidden = lack !== '';
+  }
+  replay?.look(wanted?.id);
+  if (picture !== null && lack === '') {
+    shown?.update(picture);
   }
 }
 
 function askForPaint() {
   timer = null;
+  if (isPast()) {
+    return; // what is shown does not change by what comes in
+  }
   if (document.hidden) {
     isDue = true; // painted when the page is looked at again
     return;
@@ -109,7 +146,9 @@ function isStill() {
 }
 
 function watch() {
-  if (!isStill()) {
+  if (past !== null) {
+    status.watchPast(model);
+  } else if (!isStill()) {
     status.watch(feed, model);
   }
 }
@@ -117,6 +156,7 @@ function watch() {
 // Something is new: when live, it is painted at once, or when a second has passed.
 function changed() {
   watch();
+  replay?.changed();
   const isFirst = paintedAt === -Infinity && model.seq > 0;
   if (timer === null && !isStill() && (display.ms === 0 || isFirst)) {
     const wait = isFirst ? 0 : Math.max(0, paintedAt + LIVE_MS - performance.now());
@@ -131,6 +171,9 @@ function pace() {
   window.clearTimeout(timer);
   timer = null;
   pacer = null;
+  if (past !== null) {
+    return; // until the reader is back
+  }
   if (display.isPaused) {
     status.pause();
   } else if (display.ms > 0) {
@@ -141,6 +184,66 @@ function pace() {
   }
 }
 
+// ---- the past ----
+
+function showPast(given) {
+  past = given;
+  if (document.hidden) {
+    isDue = true;
+  } else {
+    window.requestAnimationFrame(paint);
+  }
+}
+
+// Put the moment into the address, in place, and into the links to the other views.
+function writeMoment(at) {
+  window.history.replaceState(null, '', withMoment(window.location.hash, at));
+  linkViews();
+}
+
+// Go to a moment, or with null back to the newest picture: a step on the way back.
+function goTo(at) {
+  const { hash } = window.location;
+  window.location.hash = withMoment(viewOf(hash) === '' ? `#/${wanted?.id ?? VIEWS[0].id}` : hash, at);
+}
+
+function leavePast() {
+  goTo(null);
+  byId('replay').focus();
+}
+
+// The bar, fetched when it is first needed.
+function loadReplay() {
+  replaying ??= Promise.all([import('./replay.js'), addStyle('/replay.css')]).then(([{ Replay }]) => {
+    replay = new Replay({
+      get: getJson, newest: () => model, show: showPast, write: writeMoment, leave: leavePast,
+    });
+  });
+  return replaying;
+}
+
+function followMoment() {
+  const at = momentOf(window.location.hash);
+  linkViews();
+  byId('replay').setAttribute('aria-pressed', String(at !== null));
+  byId('pause').disabled = at !== null;
+  byId('refresh').disabled = at !== null;
+  if (at !== null) {
+    loadReplay().then(() => isPast() && replay.go(momentOf(window.location.hash))).catch(() => {
+      replaying = null; // following a link tries again
+      setText(byId('lack'), words.viewFailed);
+      byId('lack').hidden = false;
+    });
+  } else if (replay?.isOn) {
+    replay.end();
+    past = null;
+    leaves += 1;
+    paint();
+    pace();
+    watch();
+  }
+}
+
 // ---- views ----
 
 function setTitle() {
@@ -148,8 +251,8 @@ function setTitle() {
     return; // no view could be had
   }
   const name = model.election()?.name;
-  const title = words.views[wanted.id];
-  document.title = name ? words.title(title, name) : title;
+  const title = name ? words.title(words.views[wanted.id], name) : words.views[wanted.id];
+  document.title = past === null ? title : words.replay.documentTitle(moment(past.asOfMs), title);
 }
 
 // The view's style sheet, once it can be used; stays for the next time.
@@ -176,6 +279,10 @@ async function getJson(path) {
   return response.json();
 }
 
+function fillMain(root) {
+  byId('main').replaceChildren(byId('lack'), root);
+}
+
 async function open(entry) {
   const [{ view }] = await Promise.all([entry.load(), addStyle(entry.style)]);
   if (wanted !== entry) {
@@ -183,15 +290,27 @@ async function open(entry) {
   }
   const root = make('div', { class: 'view', id: `view-${entry.id}` });
   shown?.close?.();
-  byId('main').replaceChildren(root);
+  fillMain(root);
   shown = view;
   view.open(root, {
-    settings: new Settings(entry.id, () => picture && view.update(picture)),
+    settings: new Settings(entry.id, fillView),
     get: getJson,
     pace: () => (display.isPaused ? Infinity : display.ms),
   });
-  if (picture !== null) {
-    view.update(picture);
+  fillView();
+}
+
+// Links to the views keep the moment that is shown, and tell which view is open.
+function linkViews() {
+  const at = momentOf(window.location.hash);
+  for (const link of byId('views').children) {
+    const id = viewOf(link.hash);
+    link.href = withMoment(`#/${id}`, at);
+    if (id === wanted?.id) {
+      link.setAttribute('aria-current', 'page');
+    } else {
+      link.removeAttribute('aria-current');
+    }
   }
 }
 
@@ -200,19 +319,12 @@ function follow() {
   const entry = VIEWS.find((one) => one.id === id) ?? VIEWS[0];
 
   if (entry === wanted) {
-    if (picture !== null) {
-      shown?.update(picture); // other settings of the same view
-    }
+    followMoment();
+    fillView(); // other settings of the same view
     return;
   }
   wanted = entry;
-  for (const link of byId('views').children) {
-    if (link.hash === `#/${entry.id}`) {
-      link.setAttribute('aria-current', 'page');
-    } else {
-      link.removeAttribute('aria-current');
-    }
-  }
+  followMoment();
   setTitle();
   open(entry).catch(() => {
     if (wanted !== entry) {
@@ -221,7 +333,7 @@ function follow() {
     shown?.close?.();
     shown = null;
     wanted = null; // following the link again tries again
-    byId('main').replaceChildren(make('p', { class: 'empty', role: 'alert' }, words.viewFailed));
+    fillMain(make('p', { class: 'empty', role: 'alert' }, words.viewFailed));
   });
 }
 
@@ -236,8 +348,9 @@ byId('refresh').addEventListener('click', async () => {
   await feed.refresh();
   paint();
 });
+byId('replay').addEventListener('click', () => goTo(isPast() ? null : model.about.as_of_ms));
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden && isDue && !isStill()) {
+  if (!document.hidden && isDue && (past !== null || !isStill())) {
     window.requestAnimationFrame(paint);
   }
 });

@@ -2,11 +2,22 @@
 
 export const LINES_MAX = 8;
 
-// The query for a range: 'minutes' before the newest vote, or null for all there is.
-export function queryOf(minutes, asOfMs) {
-  return minutes === null
-    ? 'history?table=candidate'
-    : `history?table=candidate&from_ms=${Math.max(0, asOfMs - minutes * 60000)}`;
+// The query for a range: 'minutes' before the newest vote, or null for all there is; of the past, only
+// until then.
+export function queryOf(minutes, asOfMs, isPast = false) {
+  const from = minutes === null ? '' : `&from_ms=${Math.max(0, asOfMs - minutes * 60000)}`;
+  return `history?table=candidate${from}${isPast ? `&to_ms=${asOfMs}` : ''}`;
+}
+
+// The answer with its last point as of the moment that is shown, which a step may go beyond; before the
+// first vote with that moment alone. 'votes': at that moment, by row.
+export function until(answer, asOfMs, votes) {
+  if (answer.points === 0) {
+    return {
+      ...answer, from_ms: asOfMs + 1 - answer.step_ms, points: 1, rows: [...votes],
+    };
+  }
+  return { ...answer, rows: answer.rows.map((row) => [...row.slice(0, -1), votes.get(row[0]) ?? null]) };
 }
 
 // The sum of all rows at each point; null where one of them is not known.

@@ -74,7 +74,9 @@ let most = 0; // votes of the unit with most
 let palette = null; // of the picture that is painted
 let baseline = null; // the same
 
-const changes = new Changes(); // kept while other views are open: the next look tells what came meanwhile
+const live = new Changes(); // kept while other views are open: the next look tells what came meanwhile
+const played = new Changes(); // of the past, from the moment on that it is played from
+let changes = live; // of the picture that is painted
 
 const choose = (name) => settings.set({ place: name });
 
@@ -171,7 +173,8 @@ function unitsFor(picture) {
     const { model, people } = picture;
     const { table: name, text } = model.units();
     last = { picture, units: unitsOf(model.rows(name), model.rowsBy(text, 'candidate_id'), text, people) };
-    changes.take(model.epoch, last.units, Date.now());
+    changes = picture.past === null ? live : played;
+    changes.take(`${model.epoch} ${picture.past?.jumps ?? ''}`, last.units, picture.past?.asOfMs ?? Date.now());
   }
   return last.units;
 }
@@ -247,7 +250,7 @@ function drawChanges() {
     });
   setText(byId('places-changes-note'), changes.earlier !== 0 && sought === ''
     ? words.places.earlier(signed(changes.earlier))
-    : list.length > 0 ? '' : words.places.noChanges);
+    : list.length > 0 ? '' : changes === live ? words.places.noChanges : words.places.noChangesPast);
 }
 
 // Nothing of the map is fetched before it is asked for.
@@ -330,6 +333,6 @@ export const view = {
     drawOne(units);
     drawChanges();
     makeTable();
-    table.update(units);
+    table.update(units, picture.jumps);
   },
 };

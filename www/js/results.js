@@ -279,7 +279,7 @@ function drawBaseline(baseline) {
     others.map(({ name, share }) => `${isolate(name)} ${percent(share)}`).join(', ')));
 }
 
-function drawFigures({ model, people, rate }) {
+function drawFigures({ model, people, past, rate }) {
   const totals = model.totals();
   const { about } = model;
   const isComplete = about.status === 'complete';
@@ -298,8 +298,8 @@ function drawFigures({ model, people, rate }) {
   setText(byId('progress-note'), totals.voters === null
     ? words.registeredUnknown
     : words.ofRegistered(count(totals.counted), count(Math.max(totals.voters, totals.counted))));
-  // The register is asked for more seldom: a vote may be counted before its voter is.
-  setText(byId('register'), totals.counted > totals.voters && about.database.as_of_ms
+  // The register is asked for more seldom: a vote may be counted before its voter is. It has no past.
+  setText(byId('register'), (past !== null || totals.counted > totals.voters) && about.database.as_of_ms
     ? words.registerAt(time(about.database.as_of_ms))
     : words.onRegister);
   setFill(byId('progress-fill'), done === null ? 0 : done / 1000);

@@ -2,7 +2,7 @@
 
 import { byId, setText } from './dom.js';
 import {
-  NONE, age, count, isolate, time, timeZone, words,
+  NONE, age, count, isolate, moment, time, timeZone, words,
 } from './words.js';
 
 const RATE_MS = 5000; // votes a second are taken over this long
@@ -62,6 +62,22 @@ export class Status {
     this.#speak(freshness, model.about.status);
   }
 
+  // The picture is one of the past: its moment stands where else is said how fresh the numbers are.
+  past(asOfMs) {
+    this.#show('past', words.replay.asOf(moment(asOfMs)));
+    setText(byId('source'), words.replay.notNow);
+    setText(byId('next'), NONE);
+    setText(byId('point'), NONE);
+    byId('notice').hidden = true;
+    document.body.classList.remove('is-old');
+  }
+
+  // Once a second in the past, in place of watch().
+  watchPast(model) {
+    this.#sample(model);
+    this.#say({ ...this.spoken, past: words.say.past });
+  }
+
   // Nothing moves from here on: said once, in place of how fresh the numbers are.
   pause() {
     this.#show('paused', words.freshness.paused);
@@ -96,22 +112,27 @@ export class Status {
 
   // Aloud: who leads, whether the feed is there, that the count is complete; only what is new of it.
   #speak(freshness, status) {
+    this.#say({
+      status: status === 'complete' ? words.say.complete : '',
+      feed: { stale: words.say.stale, disconnected: words.say.disconnected }[freshness] ?? '',
+      leader: (this.standing?.leaders ?? []).map((one) => one.id).join(' '),
+      past: '',
+    });
+  }
+
+  #say(matters) {
     const now = performance.now();
     if (this.standing === undefined || now - this.spokenAt < SPEAK_MS) {
       return;
     }
-    const matters = {
-      status: status === 'complete' ? words.say.complete : '',
-      feed: { stale: words.say.stale, disconnected: words.say.disconnected }[freshness] ?? '',
-      leader: this.standing.leaders.map((one) => one.id).join(' '),
-    };
     const news = Object.keys(matters).filter((name) => matters[name] !== (this.spoken[name] ?? ''));
     if (news.length === 0) {
       return;
     }
     const isBack = news.includes('feed') && matters.feed === '';
+    const isLive = news.includes('past') && matters.past === '';
     setText(byId('voice'), news.map((name) => (name === 'leader' ? this.#sayLeader() : matters[name]))
-      .concat(isBack ? words.say.back : [])
+      .concat(isBack ? words.say.back : [], isLive ? words.say.live : [])
       .filter((text) => text !== '').join(' '));
     this.spoken = matters;
     this.spokenAt = now;

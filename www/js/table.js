@@ -59,9 +59,11 @@ export class Table {
     this.#listen();
   }
 
-  // Shows 'rows', or what of them the address asks for.
-  update(rows) {
+  // Shows 'rows', or what of them the address asks for; 'jumps' is another number when the reader asked
+  // for another moment.
+  update(rows, jumps = 0) {
     this.rows = rows;
+    this.jumps = jumps;
     const view = this.#view();
     const byKey = new Map(rows.map((row) => [String(this.shape.keyOf(row)), row]));
     this.#rank(view, byKey);
@@ -117,7 +119,7 @@ export class Table {
   #rank(view, byKey) {
     const now = performance.now();
     const isSame = byKey.size === this.ranked.size && [...byKey.keys()].every((key) => this.ranked.has(key));
-    const by = SETTINGS.map((name) => this.settings.get(name)).join(' ');
+    const by = [this.jumps, ...SETTINGS.map((name) => this.settings.get(name))].join(' ');
     if (by === this.rankedBy && now - this.rankedAt < RERANK_MS && isSame) {
       return;
     }

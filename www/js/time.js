@@ -5,7 +5,9 @@ import {
   byId, fill, keep, make, setAttributes, setColour, setText,
 } from './dom.js';
 import { partyInitials } from './palette.js';
-import { LINES_MAX, lastOf, queryOf, read } from './past.js';
+import {
+  LINES_MAX, lastOf, queryOf, read, until,
+} from './past.js';
 import { Plot, brushes, loadPlots } from './plot.js';
 import { Table } from './table.js';
 import {
@@ -13,6 +15,7 @@ import {
 } from './words.js';
 
 const ASK_MS = 2000; // at most one question in this time
+const ASK_PAST_MS = 500; // while the past is played
 const RANGES = ['whole', '15', '5'];
 const STEPS = { ArrowLeft: -1, ArrowRight: 1, PageUp: -10, PageDown: 10, Home: -Infinity, End: Infinity };
 
@@ -70,11 +73,11 @@ class TimeView {
   // Ask, now or when it is time, unless what would come is there already.
   #want() {
     const minutes = this.#range() === 'whole' ? null : Number(this.#range());
-    const { model } = this.picture;
-    const query = queryOf(minutes, model.about.as_of_ms);
+    const { model, past } = this.picture;
+    const query = queryOf(minutes, model.about.as_of_ms, past !== null);
     const key = `${query} ${model.point()} ${model.about.source}`;
     const isOther = this.askedRange !== this.#range();
-    const wait = isOther ? 0 : this.askedAt + ASK_MS - performance.now();
+    const wait = isOther ? 0 : this.askedAt + (past === null ? ASK_MS : ASK_PAST_MS) - performance.now();
 
     byId('time-ranges').querySelector(`[value="${this.#range()}"]`).checked = true;
     window.clearTimeout(this.timer);
@@ -93,15 +96,15 @@ class TimeView {
     this.askedFor = key;
     this.askedRange = this.#range();
     this.askedAt = performance.now();
-    this.#ask(query, this.context);
+    this.#ask(query, this.context, this.picture);
   }
 
-  async #ask(query, context) {
+  async #ask(query, context, picture) {
     this.isAsking = true;
     try {
       const [answer] = await Promise.all([context.get(query), loadPlots()]);
-      if (this.context === context && answer.epoch === this.picture.model.epoch) {
-        this.#take(answer);
+      if (this.context === context && answer.epoch === picture.model.epoch) {
+        this.#take(answer, picture);
       }
     } catch {
       if (this.context === context) {
@@ -117,8 +120,8 @@ class TimeView {
   }
 
   // Rows that are drawn keep their order; of many candidates those with the most votes are.
-  #take(answer) {
-    const { model, people, palette } = this.picture;
+  #take(answer, picture) {
+    const { model, people, palette, past } = picture;
     const persons = new Map(people.map((one) => [one.id, one]));
     const rows = model.rows('candidate').filter((one) => answer.rows.some(([row]) => row === one.row));
     const most = [...rows].sort((a, b) => b.votes - a.votes || a.row - b.row).slice(0, LINES_MAX);
@@ -130,7 +133,9 @@ class TimeView {
       };
     });
     this.left = rows.length - this.lines.length;
-    this.past = read(answer, this.lines.map(({ row }) => row), model.about.source === 'quiet');
+    const votes = new Map(model.rows('candidate').map((one) => [one.row, one.votes]));
+    this.past = read(past === null ? answer : until(answer, past.asOfMs, votes),
+      this.lines.map(({ row }) => row), model.about.source === 'quiet');
     this.#paint();
   }
 

@@ -70,6 +70,12 @@ export function time(ms) {
   return ms ? clock.format(new Date(ms)) : NONE;
 }
 
+// A moment: with its day where that is another than today.
+export function moment(ms) {
+  const at = new Date(ms);
+  return at.toDateString() === new Date().toDateString() ? clock.format(at) : `${day.format(at)}, ${clock.format(at)}`;
+}
+
 // A time on an axis whose marks are 'stepS' apart.
 export function timeMark(ms, stepS) {
   const style = stepS >= 86400 ? day : stepS >= 60 ? minutes : clock;
@@ -101,6 +107,7 @@ export const words = {
     skip: 'Skip to the numbers',
     title: 'Real-time Election Dashboard',
     views: 'Views',
+    replay: 'Replay',
     pause: 'Pause',
     resume: 'Resume',
     refreshNow: 'Refresh now',
@@ -120,6 +127,24 @@ export const words = {
     json: 'Numbers as JSON',
     metrics: 'Metrics',
     licences: 'Licences',
+  },
+  replay: {
+    title: 'Replay',
+    asOf: (t) => `As of ${t}`,
+    notNow: 'The past, not the newest numbers',
+    documentTitle: (t, title) => `As of ${t} – ${title}`,
+    play: 'Play',
+    pause: 'Pause replay',
+    slider: 'Moment that is shown',
+    jump: 'Go to date and time',
+    speed: 'Speed',
+    times: (n) => `${integer.format(n)}×`,
+    leave: 'Back to live',
+    failed: 'The past could not be fetched. The page keeps trying.',
+    unknown: (t, from) => `Not all votes of ${t} are known here. The count is known from ${from} on.`,
+    noPipeline: 'The pipeline has no past. Go back to live to see it.',
+    tooLarge: (title) => `${title} keeps no past: it has too many rows. The option history_rows allows more.`,
+    without: (titles) => `Without a past, for having too many rows: ${titles}.`,
   },
   login: {
     hintUsers: 'Sign in to see the count.',
@@ -200,6 +225,7 @@ export const words = {
     counted: (part) => `, ${part} of the registered voters counted`,
     changes: 'Latest changes',
     noChanges: 'Nothing has changed since this view was opened.',
+    noChangesPast: 'Play the past to see what changes.',
     earlier: (votes) => `${votes} votes in changes before these`,
     noLead: 'a tie',
     leadLost: (name) => `a tie, ${isolate(name)} led`,
@@ -398,5 +424,7 @@ export const words = {
     disconnected: 'The connection is lost, the numbers are old.',
     back: 'The numbers are fresh again.',
     complete: 'The count is complete.',
+    past: 'The past is shown, not the newest numbers.',
+    live: 'The newest numbers are shown again.',
   },
 };

@@ -1,0 +1,120 @@
+// The past on the page of a running election, while votes come in: the same numbers as /api/v1/history.
+import assert from 'node:assert/strict';
+
+import {
+  numberOf, numbersOf, shoot, textOf,
+} from './page.mjs';
+
+const SECOND_MS = 1000;
+
+const linkOf = (view, ms) => `/#/${view}?at=${new Date(ms).toISOString().slice(0, 19)}Z`;
+const sum = (list) => list.reduce((all, one) => all + one, 0);
+const byVotes = (list) => [...list].sort((a, b) => b - a);
+
+// Votes of a table's rows as the history has them at a moment, by row.
+async function votesAt(election, table, ms) {
+  const { rows } = await election.get(`/api/v1/history?table=${table}&from_ms=${ms}&to_ms=${ms}`);
+  return new Map(rows.map(([row, votes]) => [row, votes]));
+}
+
+// 'judge(page)' gives what is not accessible; 'open(path, options)' a page.
+export function testReplay(test, getElection, open, judge) {
+  let page;
+  let moment;
+
+  const shows = (what, isTrue) => getElection().waitFor(what, 20000, isTrue);
+  const countedAt = async (ms) => sum([...(await votesAt(getElection(), 'candidate', ms)).values()]);
+  const shownMs = () => page.evaluate(() => Number(document.getElementById('replay-slider').value) * 1000);
+
+  test('a link shows in each view the numbers that the history has for its moment', async () => {
+    const election = getElection();
+    let range;
+    await election.waitFor('a past', 60000, async () => {
+      range = await election.get('/api/v1/history?table=totals');
+      return range.points > 8 && range.rows[0].at(-4) > 0;
+    });
+    moment = range.from_ms + (range.points - 4) * range.step_ms;
+    page = await open(linkOf('results', moment));
+    const votes = await votesAt(election, 'candidate', moment);
+    await shows('the moment', async () => (await numberOf(page, 'counted')) === sum([...votes.values()]));
+    assert.deepEqual(await numbersOf(page, 'candidates-body', 3), byVotes(votes.values()));
+    assert.match(await textOf(page, 'freshness-name'), /^As of /);
+    assert.match(await page.title(), /^As of /);
+    assert.equal(await page.$$eval('.is-past #pause:disabled, .is-past #refresh:disabled', (nodes) => nodes.length), 2);
+
+    const counted = await numberOf(page, 'counted');
+    await page.waitForTimeout(1500); // newer pictures come beneath
+    assert.equal(await numberOf(page, 'counted'), counted);
+    await page.reload();
+    await shows('the same after a reload', async () => (await numberOf(page, 'counted')) === counted);
+
+    await page.click('#views a[href^="#/places"]');
+    await page.waitForSelector('#places-body tr');
+    await page.selectOption('#places-size', '100');
+    const states = [...(await votesAt(election, 'state', moment)).values()];
+    assert.deepEqual(await numbersOf(page, 'places-body', 1).then(byVotes).then((all) => all.filter((n) => n > 0)),
+      byVotes(states).filter((n) => n > 0));
+
+    await page.click('#views a[href^="#/breakdowns"]');
+    await page.waitForSelector('[data-key="gender"] .bar-value');
+    const genders = await page.$$eval('[data-key="gender"] .bar-value', (nodes) => nodes.map((node) => Number(node.textContent.replaceAll(',', ''))));
+    assert.deepEqual(byVotes(genders), byVotes((await votesAt(election, 'gender', moment)).values()));
+
+    await page.click('#views a[href^="#/time"]');
+    await page.waitForSelector('#times-body tr');
+    const legend = await page.$$eval('#time-legend .strong', (nodes) => nodes.map((node) => Number(node.textContent.replaceAll(',', ''))));
+    assert.deepEqual(byVotes(legend), byVotes(votes.values()));
+
+    await page.click('#views a[href^="#/pipeline"]');
+    await shows('that it has none', async () => /no past/.test(await textOf(page, 'lack')));
+    assert.equal(await page.$eval('#view-pipeline', (node) => node.hidden), true);
+    assert.equal(await shownMs(), moment);
+  });
+
+  test('the past is worked by keys, played and paused, and accessible', async () => {
+    await page.click('#views a[href^="#/results"]');
+    await page.waitForSelector('#candidates-body tr');
+    await page.focus('#replay-slider');
+    await page.keyboard.press('ArrowLeft');
+    await shows('a second before', async () => (await shownMs()) === moment - SECOND_MS
+      && (await numberOf(page, 'counted')) === await countedAt(moment - SECOND_MS));
+    assert.match(await page.getAttribute('#replay-slider', 'aria-valuetext'), /\d\d:\d\d:\d\d$/);
+    await page.keyboard.press('PageUp');
+    await shows('a minute on, or the end', async () => (await shownMs()) > moment);
+    await page.keyboard.press('Home');
+    await shows('no votes yet', async () => (await numberOf(page, 'counted')) === 0);
+    await page.selectOption('#replay-speed', '10');
+    await page.click('#replay-play');
+    await shows('votes that come in once more', async () => (await numberOf(page, 'counted')) > 0);
+    assert.equal(await textOf(page, 'replay-play'), 'Pause replay');
+    await page.click('#replay-play');
+    await shows('a moment at rest', async () => (await textOf(page, 'replay-play')) === 'Play'
+      && (await numberOf(page, 'counted')) === await countedAt(await shownMs()));
+    assert.equal(new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('at'),
+      `${new Date(await shownMs()).toISOString().slice(0, 19).replace(/:00$/, '')}Z`);
+
+    for (const [width, colorScheme] of [[320, 'dark'], [1440, 'light']]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.emulateMedia({ colorScheme });
+      assert.deepEqual(await judge(page), [], `${width} ${colorScheme}`);
+      assert.ok(await page.evaluate(() => document.documentElement.scrollWidth) <= width);
+      await shoot(page, `replay-${width}-${colorScheme}`);
+    }
+  });
+
+  test('back to live is the newest picture, as is the way back of the browser', async () => {
+    const election = getElection();
+    await page.click('#replay-leave');
+    const now = (await election.get('/api/v1/snapshot')).rows.totals[0][4];
+    await shows('the newest picture', async () => (await numberOf(page, 'counted')) >= now);
+    assert.equal(await textOf(page, 'freshness-name'), 'Live');
+    assert.equal(await page.isVisible('#replay-bar'), false);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'replay');
+    await page.keyboard.press('Enter');
+    await shows('the newest moment', async () => (await page.isVisible('#replay-bar'))
+      && /^As of /.test(await textOf(page, 'freshness-name')));
+    await page.goBack();
+    await shows('the newest picture again', async () => (await textOf(page, 'freshness-name')) === 'Live');
+    await page.context().close();
+  });
+}
