@@ -260,6 +260,7 @@ void vd_web_client_evict(struct vd_web_registry *registry, struct vd_web_client 
         return;
     }
     client->evicted = reason;
+    client->cut_ms = vd_mono_ms() + VD_WEB_CUT_MS;
     vd_web_client_want_full(client, false);
     vd_metric_add(registry->reasons[reason], 1);
     vd_debug(registry->log, "closing the websocket of %s: %s", client->address,
@@ -538,4 +539,5 @@ void vd_web_registry_tick(struct vd_web_registry *registry)
     {
         tick_client(registry, client, now_ms);
     }
+    vd_web_cut(registry, now_ms);
 }

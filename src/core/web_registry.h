@@ -32,6 +32,7 @@
 #define VD_WEB_STUCK_MS 20     /* a writer that takes longer is replaced */
 #define VD_WEB_SPARE_WRITERS 256
 #define VD_WEB_BATCH_MAX 16     /* clients that a writer takes at a time */
+#define VD_WEB_CUT_MS 3000      /* after its eviction a client that is still there is shut down */
 #define VD_WEB_THREADS_SPARED 8 /* that sockets leave to requests */
 
 /* Why a client has to go, or may not come. */
@@ -102,6 +103,7 @@ struct vd_web_client {
     bool is_busy;    /* a writer holds it, and with it 'frame' */
     bool is_leaving; /* its own thread closes it: no writer takes it any more */
     enum vd_web_reason evicted;
+    int64_t cut_ms; /* once it is evicted: when it is shut down */
     bool is_close_sent;
     struct vd_web_frame *frame; /* booked as sent, but not written yet; owned. NULL: none */
 
@@ -239,6 +241,10 @@ struct vd_web_frame *vd_web_client_bye(struct vd_web_client *client);
 /* Housekeeping every VD_WEB_CLIENT_TICKS: rates and resyncs that are due, acks that are not. */
 void vd_web_registry_tick(struct vd_web_registry *registry);
 
+/* Shut down the connections of evicted clients whose time is up (web_cut.c): 'now_ms' of
+ * vd_mono_ms. Looks through all descriptors, and only then. */
+void vd_web_cut(struct vd_web_registry *registry, int64_t now_ms);
+
 /* ---- writers (web_writer.c); these take the lock themselves ---------------------------------- */
 
 /* Call a writer, which calls more if there is more to do than for one. Best without the lock, which
@@ -253,9 +259,10 @@ static inline void vd_web_writers_call(struct vd_web_registry *registry)
 enum vd_status vd_web_writers_start(struct vd_web_registry *registry,
                                     struct vd_err *err) VD_MUST_CHECK;
 
-/* Expects the lock. Free the clients that a writer holds which is held up by another one. When
- * clients wait and no writer gets on, replace those that are stuck, as far as spare ones are left,
- * and start as many as are stuck already: however many peers die at once, the others wait for a few
+/* Expects the lock. Free the clients that a writer holds which is held up by another one; evict
+ * that one if its write takes longer than VD_WEB_WRITE_MAX_MS, and have it shut down. When clients
+ * wait and no writer gets on, replace those that are stuck, as far as spare ones are left, and
+ * start as many as are stuck already: however many peers die at once, the others wait for a few
  * times VD_WEB_STUCK_MS. */
 void vd_web_writers_tick(struct vd_web_registry *registry);
 

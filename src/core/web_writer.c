@@ -290,6 +290,23 @@ static void mark_stuck(struct vd_web_writer *writer)
     }
 }
 
+/* With the lock: a write that goes on for too long, perhaps byte by byte, ends with its client. */
+static void end_write(struct vd_web_writer *writer)
+{
+    int64_t now_ms = vd_mono_ms();
+    struct vd_web_client *client;
+
+    if (writer->settled == writer->count ||
+        now_ms - atomic_load(&writer->since_ms) <= VD_WEB_WRITE_MAX_MS) {
+        return;
+    }
+    client = writer->batch[writer->settled].client;
+    if (client->evicted == VD_WEB_NO_REASON) {
+        vd_web_client_evict(writer->registry, client, VD_WEB_SLOW_WRITE);
+        client->cut_ms = now_ms;
+    }
+}
+
 /* With the lock: do 'what' with every writer that is held up. */
 static void for_each_held_up(struct vd_web_registry *registry, void (*what)(struct vd_web_writer *))
 {
@@ -310,6 +327,7 @@ void vd_web_writers_tick(struct vd_web_registry *registry)
     bool is_moving = registry->served != registry->served_before;
 
     for_each_held_up(registry, take_back);
+    for_each_held_up(registry, end_write);
     registry->served_before = registry->served;
     if (TAILQ_EMPTY(&registry->ready)) {
         return;

@@ -1,0 +1,94 @@
+/* Clients that have to go and keep their thread: civetweb reads a frame to its end however slowly
+ * it comes, and writes one as long as a byte gets out now and then. It has no call that ends a
+ * connection from outside and tells no descriptor, so this finds the one with the client's two ends
+ * and shuts it down; its thread then leaves by itself. */
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "alloc.h"
+#include "web_registry.h"
+
+#define DUE_MAX 256 /* at a time; the others are there the next time */
+
+struct due {
+    in_addr_t address;
+    in_port_t port, own_port;
+};
+
+/* Both ends of a connection; false if 'fd' is none. */
+static bool find_ends(int fd, struct due *ends)
+{
+    struct sockaddr_in peer, own;
+    socklen_t peer_len = sizeof(peer);
+    socklen_t own_len = sizeof(own);
+
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0 || peer.sin_family != AF_INET ||
+        getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) {
+        return false;
+    }
+    *ends = (struct due){peer.sin_addr.s_addr, peer.sin_port, own.sin_port};
+    return true;
+}
+
+static bool is_among(const struct due *due, size_t count, const struct due *ends)
+{
+    for (size_t at = 0; at < count; at++) {
+        if (due[at].address == ends->address && due[at].port == ends->port &&
+            due[at].own_port == ends->own_port) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The connection is open as long as the client is in the registry, so that its descriptor cannot
+ * belong to another by now. */
+static void shut_down(const struct due *due, size_t count)
+{
+    DIR *folder = opendir("/proc/self/fd");
+    const struct dirent *entry;
+    struct due ends;
+
+    if (folder == NULL) {
+        return; /* no descriptor to spare, perhaps: the next time */
+    }
+    while ((entry = readdir(folder)) != NULL) {
+        int fd = atoi(entry->d_name); /* "." and "..": 0, which is no connection of ours */
+
+        if (find_ends(fd, &ends) && is_among(due, count, &ends)) {
+            (void)shutdown(fd, SHUT_RDWR); /* fails if the peer was first */
+        }
+    }
+    (void)closedir(folder);
+}
+
+static bool is_due(const struct vd_web_client *client, int64_t now_ms)
+{
+    return client->evicted != VD_WEB_NO_REASON && client->cut_ms <= now_ms;
+}
+
+void vd_web_cut(struct vd_web_registry *registry, int64_t now_ms)
+{
+    struct due due[DUE_MAX];
+    struct vd_web_client *client;
+    size_t count = 0;
+
+    TAILQ_FOREACH(client, &registry->clients, entry)
+    {
+        if (count < DUE_MAX && is_due(client, now_ms)) {
+            const struct mg_request_info *info = mg_get_request_info(client->conn);
+
+            due[count++] =
+                (struct due){inet_addr(info->remote_addr), htons((uint16_t)info->remote_port),
+                             htons((uint16_t)info->server_port)};
+            client->cut_ms = now_ms + VD_WEB_CUT_MS; /* once more, should it still be there */
+        }
+    }
+    if (count > 0) {
+        shut_down(due, count);
+    }
+}
