@@ -4,7 +4,7 @@
 import { keep, make, setColour, setText } from './dom.js';
 import { initials, partyInitials } from './palette.js';
 import {
-  LANG, count, percent, words,
+  LANG, count, ofRegister, percent, words,
 } from './words.js';
 
 const collator = new Intl.Collator(LANG, { numeric: true });
@@ -15,7 +15,7 @@ export const markOf = ({ leader, isTied }) => (leader !== null
 
 // What is to be known of a unit, in words.
 export function describe(unit) {
-  const counted = unit.turnout === null ? '' : words.places.counted(percent(unit.turnout));
+  const counted = unit.turnout === null ? '' : words.places.counted(ofRegister(unit.turnout));
   if (unit.leader !== null) {
     return words.places.led(unit.name, unit.leader.name, percent(unit.share), counted);
   }
@@ -101,6 +101,6 @@ export class Cells {
 
 function createCell() {
   return make('li', { class: 'cell', role: 'option' },
-    make('span', { class: 'cell-name' }), make('span', { class: 'cell-mark' }),
+    make('span', { class: 'cell-name', dir: 'auto' }), make('span', { class: 'cell-mark' }),
     make('span', { class: 'cell-share' }), make('span', { class: 'unseen' }));
 }

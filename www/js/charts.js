@@ -55,7 +55,7 @@ export function drawBars(list, items) {
 
 function createBar() {
   return make('li', { class: 'bar' },
-    make('span', { class: 'bar-label' }, ''),
+    make('span', { class: 'bar-label', dir: 'auto' }, ''),
     make('span', { class: 'bar-track', 'aria-hidden': 'true' }, make('span', { class: 'bar-fill' })),
     make('span', { class: 'bar-value' }),
     make('span', { class: 'bar-note' }));

@@ -12,7 +12,7 @@ import { OTHERS, partyInitials } from './palette.js';
 import { Table } from './table.js';
 import { tallyOf, unitsOf } from './units.js';
 import {
-  change, count, isolate, percent, signed, tenths, time, words,
+  change, count, isolate, ofRegister, percent, signed, tenths, time, words,
 } from './words.js';
 
 const CELLS_MAX = 200; // more are told by the table alone
@@ -38,7 +38,7 @@ const MARKUP = `
     <li><span class="cell-key" data-strength="3"></span> <span data-word="places.high"></span></li>
   </ul>
 </section>
-<div class="aside">
+<div class="aside" id="places-aside">
 <section class="card one-card" aria-labelledby="places-one">
   <h2 id="places-one"></h2>
   <p class="note" id="places-one-note"></p>
@@ -117,15 +117,15 @@ const COLUMNS = [
     id: 'turnout',
     isNumber: true,
     value: (unit) => (unit.registered > 0 ? unit.votes / unit.registered : null),
-    copied: (unit) => percent(unit.turnout),
-    paint: (cell, unit) => setCell(cell, percent(unit.turnout)),
+    copied: (unit) => ofRegister(unit.turnout),
+    paint: (cell, unit) => setCell(cell, ofRegister(unit.turnout)),
   },
   {
     id: 'leader',
     className: 'leads',
     value: (unit) => unit.leader?.name ?? null,
     copied: (unit) => unit.leader?.name ?? (unit.isTied ? words.tie : null),
-    create: () => [make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span', { class: 'leads-name' })],
+    create: () => [make('span', { class: 'swatch', 'aria-hidden': 'true' }), make('span', { class: 'leads-name', dir: 'auto' })],
     paint: (cell, unit) => {
       const [swatch, name] = cell.children;
       cell.classList.toggle('is-none', unit.leader === null);
@@ -203,7 +203,7 @@ function drawOne(units) {
   byId('places-one-numbers').hidden = unit === null;
   setText(byId('places-one-votes'), count(unit?.votes));
   setText(byId('places-one-registered'), count(unit?.registered));
-  setText(byId('places-one-turnout'), percent(unit?.turnout ?? null));
+  setText(byId('places-one-turnout'), ofRegister(unit?.turnout ?? null));
   drawBars(byId('places-one-bars'), (unit?.list ?? []).map((one) => ({
     key: one.id,
     label: one.name,
@@ -239,7 +239,7 @@ function drawChanges() {
     filter.value = settings.get('changes') ?? '';
   }
   keep(byId('places-changes'), list, ({ key }) => key,
-    () => make('li', { class: 'change' }, make('span', { class: 'change-name' }),
+    () => make('li', { class: 'change' }, make('span', { class: 'change-name', dir: 'auto' }),
       make('span', { class: 'change-votes' }), make('span', { class: 'change-lead' }), make('time')),
     (node, change) => {
       const [name, votes, lead, at] = node.children;
@@ -300,6 +300,7 @@ function drawWhere(units) {
   }
   byId('places-as').hidden = grid === null;
   byId('places-where').hidden = isMany || units.length === 0;
+  byId('places-aside').hidden = units.length === 0;
   byId('places-atlas').classList.toggle('has-map', how.isList);
   byId('places-map').hidden = !how.isList;
   cells.update(isMany ? [] : units, grid, how);

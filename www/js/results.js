@@ -8,7 +8,7 @@ import {
 import { OTHERS, partyInitials } from './palette.js';
 import { progress, turnout } from './shares.js';
 import {
-  change, count, isolate, percent, points, signed, tenths, time, words,
+  change, count, isolate, ofRegister, percent, points, signed, tenths, time, words,
 } from './words.js';
 
 const SLICES_MAX = 6;
@@ -22,8 +22,8 @@ const MARKUP = `
     <div class="leader-faces" id="leader-faces"></div>
     <div class="leader-who">
       <h2 class="overline" id="leader-title"></h2>
-      <p class="leader-name" id="leader-name" data-word="noVotes"></p>
-      <p class="leader-party" id="leader-party" data-word="noVotesHelp"></p>
+      <p class="leader-name" id="leader-name" data-word="fetching"></p>
+      <p class="leader-party" id="leader-party" data-word="fetchingHelp"></p>
     </div>
     <div class="leader-numbers" id="leader-numbers" hidden>
       <p><span class="leader-votes" id="leader-votes">–</span> <span class="unit" data-word="results.votes"></span></p>
@@ -71,17 +71,17 @@ const MARKUP = `
 <section class="card bars-card" aria-labelledby="bars-title">
   <div class="card-head"><h2 id="bars-title" data-word="results.bars"></h2>
     <span class="note versus" hidden></span></div>
-  <p class="empty" id="bars-empty" data-word="noCandidates"></p>
+  <p class="empty" id="bars-empty" data-word="noCandidates" hidden></p>
   <ol class="bars bars-large" id="bars"></ol>
 </section>
 
 <section class="card ring-card" aria-labelledby="ring-title">
   <h2 id="ring-title" data-word="results.ring"></h2>
   <div class="ring-body">
-    <svg class="ring" id="ring" viewBox="0 0 200 200" role="img" data-label="noVotes">
+    <svg class="ring" id="ring" viewBox="0 0 200 200" role="img" data-label="fetching">
       <circle class="ring-ground" cx="100" cy="100" r="78" fill="none" stroke-width="34"/>
       <g id="ring-slices"></g>
-      <text class="ring-total" id="ring-total" x="100" y="97" text-anchor="middle" dominant-baseline="central">0</text>
+      <text class="ring-total" id="ring-total" x="100" y="97" text-anchor="middle" dominant-baseline="central">–</text>
       <text class="ring-unit" x="100" y="116" text-anchor="middle" dominant-baseline="central" data-word="results.votes"></text>
     </svg>
     <ul class="legend" id="ring-legend"></ul>
@@ -106,7 +106,7 @@ const MARKUP = `
       </thead>
       <tbody id="candidates-body"></tbody>
     </table>
-    <p class="empty" id="candidates-empty" data-word="noCandidates"></p>
+    <p class="empty" id="candidates-empty" data-word="noCandidates" hidden></p>
   </div>
   <p class="note" id="candidates-others" hidden></p>
 </section>`;
@@ -306,7 +306,7 @@ function drawFigures({ model, people, past, rate }) {
   setText(byId('progress-counted'), count(totals.counted));
   setText(byId('progress-expected'), count(totals.voters));
   setText(byId('progress-registered'), count(totals.voters));
-  setText(byId('progress-turnout'), percent(turnout(totals.counted, totals.voters)));
+  setText(byId('progress-turnout'), ofRegister(turnout(totals.counted, totals.voters)));
   setText(byId('progress-stored'), count(totals.stored));
   drawDatabase(about.database);
 }

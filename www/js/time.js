@@ -31,7 +31,7 @@ const MARKUP = `
   <div class="plot" id="time-votes" role="slider" tabindex="0" aria-labelledby="time-title"
     aria-describedby="time-keys" aria-valuemin="0" aria-valuemax="0" aria-valuenow="0"></div>
   <p class="unseen" id="time-keys" data-word="time.keys"></p>
-  <h3 class="time-rate-title"><span data-word="time.rate"></span> <span class="strong" id="time-rate-now"></span></h3>
+  <h3 class="time-rate-title" id="time-rate-title"><span data-word="time.rate"></span> <span class="strong" id="time-rate-now"></span></h3>
   <div class="plot plot-low" id="time-rate" aria-hidden="true"></div>
 </section>
 <section class="card table-card" aria-labelledby="times-title">
@@ -154,9 +154,7 @@ class TimeView {
     const isEmpty = lastOf(past.all) === null && past.lines.every(({ values }) => lastOf(values) === null);
 
     this.#say(isEmpty ? words.time.none : '');
-    this.#makeCharts();
-    this.charts.votes.set(past.times, past.stepMs, past.lines.map(({ values }) => values));
-    this.charts.rate.set(past.times, past.stepMs, [past.rates]);
+    this.#drawCharts();
     setText(byId('time-note'), [
       past.times.length > 0 ? words.time.step(age(past.stepMs)) : '',
       this.left > 0 ? words.time.some(count(lines.length), count(lines.length + this.left)) : '',
@@ -164,6 +162,19 @@ class TimeView {
     this.#tell();
     this.#makeTable();
     this.table.update(past.times.map((at, place) => ({ at, place })));
+  }
+
+  // Before the first vote there is no time to draw.
+  #drawCharts() {
+    const { past } = this;
+    for (const id of ['time-votes', 'time-rate', 'time-rate-title']) {
+      byId(id).hidden = past.times.length === 0;
+    }
+    if (past.times.length > 0) {
+      this.#makeCharts();
+      this.charts.votes.set(past.times, past.stepMs, past.lines.map(({ values }) => values));
+      this.charts.rate.set(past.times, past.stepMs, [past.rates]);
+    }
   }
 
   #say(text) {

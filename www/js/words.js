@@ -27,6 +27,11 @@ export function percent(tenths) {
   return tenths === null ? NONE : `${tenth.format(tenths / 10)}\u00a0%`;
 }
 
+// Turnout: a vote may be counted before its voter is, so more than the whole is not known yet.
+export function ofRegister(tenths) {
+  return tenths > 1000 ? `${words.beyond}${percent(999)}` : percent(tenths);
+}
+
 export function points(tenths) {
   return words.points(tenth.format(Math.abs(tenths) / 10));
 }
@@ -384,6 +389,8 @@ export const words = {
   refreshEvery: (s) => `Every ${s} s`,
   leading: 'Leading candidate',
   tied: 'Tied for the lead',
+  fetching: 'Fetching the count',
+  fetchingHelp: 'The numbers are shown as soon as the daemon answers.',
   noVotes: 'No votes yet',
   noVotesHelp: 'The count begins with the first vote. This page changes by itself.',
   noCandidates: 'No candidates yet',
