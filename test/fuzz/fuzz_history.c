@@ -49,7 +49,8 @@ static cJSON *ask(vd_web_handler_fn *handler, const char *query, int *status)
 {
     struct past past = {.picture = &picture, .history = history};
     struct api api = {.picture = &picture, .history = history, .past = &past, .source = quiet};
-    struct vd_web_request request = {.method = "GET", .path = "/", .query = query};
+    struct vd_web_request request = {
+        .method = "GET", .path = "/", .query = query, .if_none_match = ""};
     struct vd_web_response response = {0};
     cJSON *json = NULL;
 

@@ -42,7 +42,13 @@ export function modelAt(newest, answer) {
       ...table, rows: name === contest && !isWhole ? [] : rowsAt(table, given(name)),
     }]));
   model.about = {
-    ...model.about, as_of_ms: answer.as_of_ms, received_ms: 0, changed_ms: 0, status: answer.status, source: 'quiet',
+    ...model.about,
+    as_of_ms: answer.as_of_ms,
+    received_ms: 0,
+    changed_ms: 0,
+    started_ms: 0,
+    status: answer.status,
+    source: 'quiet',
   };
   return { model, isWhole };
 }

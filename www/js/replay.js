@@ -252,11 +252,11 @@ export class Replay {
     this.#note();
   }
 
-  // Totals by candidate are what tells who leads where.
+  // Of the places, totals by candidate tell who leads there.
   #note() {
-    const { tables } = this.context.newest();
-    const without = (this.answer?.without ?? []).filter((name) => this.view === 'breakdowns'
-      || (this.view === 'places' && tables.get(name)?.texts.includes('candidate_id')));
+    const missed = this.context.newest().aggregates().filter(({ texts }) => this.view === 'breakdowns'
+      || (this.view === 'places' && texts.includes('candidate_id'))).map(({ name }) => name);
+    const without = (this.answer?.without ?? []).filter((name) => missed.includes(name));
     const hasFailed = this.hasFailed || this.player.hasFailed;
     const text = hasFailed
       ? words.replay.failed

@@ -290,7 +290,7 @@ function drawFigures({ model, people, past, rate }) {
   setText(byId('counted'), count(totals.counted));
   setText(byId('rate'), rate > 0
     ? words.perSecond(count(rate))
-    : about.as_of_ms ? words.noChangeSince(time(about.changed_ms || about.started_ms)) : '');
+    : about.as_of_ms && !past ? words.noChangeSince(time(about.changed_ms || about.started_ms)) : '');
   setText(byId('voters'), count(totals.voters));
   setText(byId('candidates-total'), count(totals.candidates));
   setText(byId('parties'), words.parties(new Set(people.map((one) => one.party)).size));

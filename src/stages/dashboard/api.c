@@ -129,13 +129,16 @@ void api_preload(void *arg, const struct vd_web_request *request, struct vd_web_
     }
 }
 
-static void answer_past(const struct api *api, int64_t at_ms, struct vd_web_response *response)
+static void answer_past(const struct api *api, int64_t at_ms, const struct vd_web_request *request,
+                        struct vd_web_response *response)
 {
     const struct past_answer *answer = past_at(api->past, at_ms);
 
     (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
                    answer->number); /* fits: 16 characters and 20 digits */
-    vd_buf_add(&response->body, answer->body.data, answer->body.len);
+    if (!api_is_known(request, response)) {
+        vd_buf_add(&response->body, answer->body.data, answer->body.len);
+    }
 }
 
 void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web_response *response)
@@ -148,7 +151,7 @@ void api_snapshot(void *arg, const struct vd_web_request *request, struct vd_web
         return;
     }
     if (at_ms >= 0) {
-        answer_past(api, at_ms, response);
+        answer_past(api, at_ms, request, response);
     } else {
         wire_snapshot(&response->body, api->picture, picture_frame_last(api->picture),
                       api->source(api->arg), vd_wall_ms());
