@@ -339,6 +339,21 @@ static void count_groups(void *arg, size_t group, const struct agg_partial_key *
     (void)key;
 }
 
+TEST(idleness_found_while_others_commit_is_still_to_be_said)
+{
+    struct agg_tally *tally = agg_tally_new(3);
+
+    agg_tally_set_idle(tally);
+    agg_tally_fold(tally); /* a transaction without a word of this partition */
+    assert_true(agg_tally_is_due(tally));
+    assert_false(agg_tally_base(tally)->is_idle);
+    agg_tally_each(tally, count_groups, (uint64_t[2]){0});
+    agg_tally_fold(tally);
+    assert_false(agg_tally_is_due(tally));
+    assert_true(agg_tally_base(tally)->is_idle);
+    agg_tally_free(tally);
+}
+
 TEST(a_recount_says_nothing_until_its_end_and_then_everything)
 {
     struct agg_tally *tally = agg_tally_new(3);
@@ -509,6 +524,7 @@ RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(what_is_void_is_forgotten_and_what_is_durable_is_kept),
           cmocka_unit_test(a_rewrite_lasts_until_it_is_durable),
           cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
+          cmocka_unit_test(idleness_found_while_others_commit_is_still_to_be_said),
           cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
           cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
           cmocka_unit_test(

@@ -326,10 +326,16 @@ static void settle(struct agg_tally *tally, bool is_durable)
 
 void agg_tally_fold(struct agg_tally *tally)
 {
-    tally->now.commits += tally->is_emitted ? 1 : 0; /* a recount emits nothing */
+    bool was_idle = tally->base.is_idle;
+    bool is_written = tally->is_emitted; /* a recount emits nothing */
+
+    tally->now.commits += is_written ? 1 : 0;
     tally->is_rewriting = tally->is_rewriting && !tally->is_all_emitted;
     settle(tally, true);
     tally->base = tally->now;
+    if (!is_written) { /* it may have become idle since: that is still to be said */
+        tally->base.is_idle = was_idle;
+    }
 }
 
 void agg_tally_forget(struct agg_tally *tally)
