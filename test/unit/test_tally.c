@@ -70,6 +70,19 @@ static void assert_text(const struct agg_text *text, const char *wanted)
     assert_memory_equal(text->text, wanted, text->len);
 }
 
+TEST(the_largest_total_of_a_vote_is_that_with_the_longest_texts)
+{
+    VD_AUTO(buf) struct vd_buf scratch = {0};
+    struct agg_vote vote;
+
+    assert_int_equal(parse(VOTE(""), &scratch, &vote, NULL), VD_OK);
+    assert_int_equal(agg_vote_total_bytes(&vote), 64 + 4 * 2 + 1); /* candidate, with its texts */
+    assert_int_equal(parse(VOTE(",\"photo_url\":\"0123456789\",\"voter_name\":\"not in it\""),
+                           &scratch, &vote, NULL),
+                     VD_OK);
+    assert_int_equal(agg_vote_total_bytes(&vote), 64 + 4 * 2 + 1 + 10);
+}
+
 TEST(values_are_read_whatever_the_order_and_the_escapes)
 {
     VD_AUTO(buf) struct vd_buf scratch = {0};
@@ -517,6 +530,7 @@ TEST(sums_that_do_not_fit_are_told_with_the_numbers)
 
 RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
           cmocka_unit_test(a_value_too_long_for_a_key_is_refused),
+          cmocka_unit_test(the_largest_total_of_a_vote_is_that_with_the_longest_texts),
           cmocka_unit_test(values_are_read_whatever_the_order_and_the_escapes),
           cmocka_unit_test(ages_fall_into_their_groups),
           cmocka_unit_test(public_records_have_the_members_of_the_reference),

@@ -143,21 +143,45 @@ enum vd_status agg_vote_parse(const char *json, size_t len, struct vd_buf *scrat
     return VD_OK;
 }
 
+static const struct agg_text *value_of(const struct agg_vote *vote, const struct agg_member *member)
+{
+    switch (member->kind) {
+    case AGG_INTEGER:
+        return &vote->age;
+    case AGG_AGE_GROUP:
+        return &vote->age_group;
+    case AGG_TEXT:
+        break;
+    }
+    return &vote->texts[member->field];
+}
+
 void agg_vote_texts(const struct agg_vote *vote, const struct agg_group *group, bool is_key,
                     struct vd_buf *out)
 {
     for (const struct agg_member *member = group->members; member->name != NULL; member++) {
-        const struct agg_text *value = &vote->texts[member->field];
+        const struct agg_text *value = value_of(vote, member);
 
-        if (member->is_key != is_key) {
-            continue;
+        if (member->is_key == is_key) {
+            vd_buf_add_be16(out, (uint16_t)value->len);
+            vd_buf_add(out, value->text, value->len);
         }
-        if (member->kind == AGG_INTEGER) {
-            value = &vote->age;
-        } else if (member->kind == AGG_AGE_GROUP) {
-            value = &vote->age_group;
-        }
-        vd_buf_add_be16(out, (uint16_t)value->len);
-        vd_buf_add(out, value->text, value->len);
     }
+}
+
+size_t agg_vote_total_bytes(const struct agg_vote *vote)
+{
+    enum { HEADS_BYTES = 64, LENGTH_BYTES = 2 };
+    size_t most = 0;
+
+    for (size_t i = 0; i < AGG_GROUP_COUNT; i++) {
+        size_t bytes = HEADS_BYTES;
+
+        for (const struct agg_member *member = agg_groups[i].members; member->name != NULL;
+             member++) {
+            bytes += LENGTH_BYTES + value_of(vote, member)->len;
+        }
+        most = bytes > most ? bytes : most;
+    }
+    return most;
 }
