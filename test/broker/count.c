@@ -39,6 +39,12 @@ void count_start(struct count *count, const char *one, const char *other)
                    text[0], "--set", text[1], NULL);
 }
 
+void count_look_again(struct count *count)
+{
+    election_must_run(&count->election, 0);
+    pause_ms(20);
+}
+
 double count_metric(struct count *count, const char *name)
 {
     char text[128];
@@ -50,14 +56,13 @@ double count_metric(struct count *count, const char *name)
 void count_wait_metric(struct count *count, const char *name, double wanted)
 {
     for (int i = 0; count_metric(count, name) != wanted; i++) {
-
-        if (i == 1200) {
+        count_look_again(count);
+        if (i == 3000) {
             char *log = election_log(&count->election, 0);
 
             (void)fputs(log, stderr);
             fail_msg("%s is %f, not %f", name, count_metric(count, name), wanted);
         }
-        pause_ms(50);
     }
 }
 
@@ -70,12 +75,14 @@ void count_wait_published(struct count *count, int64_t votes)
 {
     while (count_published(count) != votes ||
            election_sum(&count->election, "aggregated_votes_by_region", "total_votes") != votes) {
+        count_look_again(count);
     }
 }
 
 void count_wait_ready(struct count *count)
 {
     while (election_get(&count->election, 0, "/readyz", NULL) != 200) {
+        count_look_again(count);
     }
 }
 
@@ -102,6 +109,7 @@ void count_wait_trouble(struct count *count, const char *words)
         is_there = election_get(&count->election, 0, "/readyz", &body) == 503 &&
                    strstr(body, words) != NULL;
         free(body);
+        count_look_again(count);
     }
 }
 

@@ -295,6 +295,16 @@ static void give_up(struct election *election, const char *reason)
     fail_msg("%s", reason);
 }
 
+void election_must_run(struct election *election, int n)
+{
+    siginfo_t info = {0};
+
+    if (waitid(P_PID, (id_t)election->nodes[n].pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+        info.si_pid != 0) {
+        give_up(election, "the node has ended by itself");
+    }
+}
+
 int election_wait_exit(struct election *election, int n, int seconds)
 {
     struct node *node = &election->nodes[n];

@@ -51,6 +51,9 @@ void election_start(struct election *election, int n, ...) __attribute__((sentin
 /* Send a signal and wait for the end. Returns: the exit code, or 128 + the signal. */
 int election_stop(struct election *election, int n, int signal);
 
+/* Fails the test if a node that was started has ended: who waits for its words waits in vain. */
+void election_must_run(struct election *election, int n);
+
 /* Wait for a node that ends by itself. */
 int election_wait_exit(struct election *election, int n, int seconds);
 

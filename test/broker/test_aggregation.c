@@ -68,6 +68,7 @@ static void wait_idle(struct count *count) /* the run's deadline ends it */
 
         is_idle = are_idle(&log);
         peer_log_free(&log);
+        count_look_again(count);
     }
 }
 
