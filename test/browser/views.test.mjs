@@ -311,23 +311,26 @@ function contrast(one, other) {
 }
 
 test('printed, it is one column, black on white, with its times', async () => {
-  await show('results');
-  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
-  const printed = await page.evaluate(() => {
-    const left = [...document.querySelectorAll('.view > .card')].map((card) => card.getBoundingClientRect().left);
+  const printed = () => page.evaluate(() => {
+    const seen = (selector) => [...document.querySelectorAll(selector)].filter((node) => node.checkVisibility());
     const style = getComputedStyle(document.body);
     return {
-      columns: new Set(left).size,
+      columns: new Set(seen('main .card').map((card) => Math.round(card.getBoundingClientRect().left))).size,
       colours: [style.color, style.backgroundColor],
       hasTimes: ['as-of', 'received', 'changed'].every((id) => document.getElementById(id).checkVisibility()),
-      hasTools: document.getElementById('pause').checkVisibility(),
+      tools: seen('#pause, main :is(.button, select, input)').length,
     };
   });
-  await shoot(page, 'results-print');
-  await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
-  assert.deepEqual(printed, {
-    columns: 1, colours: ['rgb(0, 0, 0)', 'rgb(255, 255, 255)'], hasTimes: true, hasTools: false,
-  });
+  for (const view of views) {
+    await show(view);
+    await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+    await shoot(page, `${view}-print`);
+    assert.deepEqual(await printed(), {
+      columns: 1, colours: ['rgb(0, 0, 0)', 'rgb(255, 255, 255)'], hasTimes: true, tools: 0,
+    }, view);
+    await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
+  }
+  await show('results');
 });
 
 test('no votes, a tie and another leader are told in words', async () => {
