@@ -31,9 +31,9 @@ export function testReplay(test, getElection, open, judge) {
     let range;
     await election.waitFor('a past', 60000, async () => {
       range = await election.get('/api/v1/history?table=totals');
-      return range.points > 8 && range.rows[0].at(-4) > 0;
+      return range.points > 12 && range.rows[0][4] > 0;
     });
-    moment = range.from_ms + (range.points - 4) * range.step_ms;
+    moment = range.from_ms + Math.floor(range.points / 3) * range.step_ms; // nothing comes so late
     page = await open(linkOf('results', moment));
     const votes = await votesAt(election, 'candidate', moment);
     await shows('the moment', async () => (await numberOf(page, 'counted')) === sum([...votes.values()]));
