@@ -8,14 +8,10 @@ import { join } from 'node:path';
 
 const { env } = process;
 
-// What the test cannot do without; NULL if all is there.
-export function missing() {
-  for (const name of ['KAFKA_BROKERS', 'DATABASE_URL', 'VOTINGD', 'VOTINGD_SOURCE']) {
-    if (!env[name]) {
-      return `${name} is not set`;
-    }
-  }
-  return null;
+// Of the variables 'names', the first that is not set, in words; null if all are.
+export function missing(names) {
+  const name = names.find((one) => !env[one]);
+  return name === undefined ? null : `${name} is not set`;
 }
 
 // The same server, another database; for an address as for a list of settings.

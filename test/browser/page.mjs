@@ -1,11 +1,13 @@
 // Chromium on the page of an election; what a page complains of is kept.
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { join } from 'node:path';
 
 import { missing } from './election.mjs';
 
 const CHROMIUM = '/usr/bin/chromium';
 const SHOTS = process.env.VOTINGD_SHOTS ?? '/tmp/votingd-screenshots';
+const SERVERS = ['KAFKA_BROKERS', 'DATABASE_URL'];
 
 let playwright = null;
 try {
@@ -14,9 +16,10 @@ try {
   // Not installed: skipped below.
 }
 
-// Ends the process as skipped if anything is missing that a browser test needs.
-export function skipWithoutBrowser() {
-  const lack = missing()
+// Ends the process as skipped if anything is missing that a browser test needs; 'servers' are the
+// variables that name them.
+export function skipWithoutBrowser(servers = SERVERS) {
+  const lack = missing(['VOTINGD', 'VOTINGD_SOURCE', ...servers])
     ?? (existsSync(CHROMIUM) ? null : `there is no ${CHROMIUM}`)
     ?? (playwright ? null : 'playwright-core is not installed: npm ci in test/browser');
   if (lack !== null) {
@@ -46,7 +49,8 @@ export class Browser {
     });
     const page = await context.newPage();
     page.on('console', (message) => {
-      if (['error', 'warning'].includes(message.type())) {
+      // A connection that the machine was too busy to keep says nothing of the page.
+      if (['error', 'warning'].includes(message.type()) && !message.text().includes('ERR_SOCKET_NOT_CONNECTED')) {
         this.complaints.push(`${message.type()}: ${message.text()}`);
       }
     });
@@ -69,6 +73,26 @@ export class Browser {
 // An artefact: NAME.png of the whole page.
 export async function shoot(page, name) {
   await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+}
+
+// What is wrong with a page as it is now: what axe finds, what moves, what makes it wider than its window.
+export async function judge(page) {
+  if (!await page.evaluate(() => 'axe' in window)) {
+    await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
+  }
+  return page.evaluate(async () => {
+    const run = () => window.axe.run(document, { resultTypes: ['violations'] });
+    const { violations } = await (window.inRealTime ?? ((work) => work()))(run);
+    const styles = (node) => [null, '::before', '::after'].map((part) => getComputedStyle(node, part));
+    const moving = [...document.querySelectorAll('*')].filter((node) => styles(node)
+      .some((style) => style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0));
+    const { scrollWidth } = document.documentElement;
+    return [
+      ...violations.map(({ id, nodes: [{ html, any }] }) => `${id}: ${html} ${any[0]?.message ?? ''}`),
+      ...moving.map((node) => `moves: ${node.outerHTML.slice(0, 100)}`),
+      ...(scrollWidth > window.innerWidth ? [`${scrollWidth} px wide`] : []),
+    ];
+  });
 }
 
 // The numbers on a page, by the id of their element, and by the column of a table's body.

@@ -54,34 +54,6 @@ export function testPipeline(test, election, open) {
     await page.context().close();
   });
 
-  test('the pipeline is asked for only while it is looked at', async () => {
-    const page = await open('/#/pipeline');
-    let asked = 0;
-    page.on('request', (request) => {
-      asked += request.url().endsWith('/api/v1/pipeline') ? 1 : 0;
-    });
-    const quiet = async (what) => {
-      await page.waitForTimeout(300); // what was under way
-      asked = 0;
-      await page.waitForTimeout(1600);
-      assert.equal(asked, 0, what);
-    };
-    await election().waitFor('two questions', 20000, () => asked >= 2);
-    await page.evaluate(() => {
-      Object.defineProperty(document, 'hidden', { value: true, configurable: true });
-    });
-    await quiet('hidden');
-    await page.evaluate(() => {
-      delete document.hidden;
-      document.dispatchEvent(new Event('visibilitychange'));
-    });
-    await election().waitFor('another one', 20000, () => asked >= 1);
-    await page.click('#views a[href="#/results"]');
-    await page.waitForSelector('#view-results');
-    await quiet('another view');
-    await page.context().close();
-  });
-
   test('nodes that are gone, draining or not ready are told in words', async () => {
     const answer = await election().get('/api/v1/pipeline');
     const [main] = answer.nodes;

@@ -1,13 +1,11 @@
 // The page as a whole, in every view that its navigation has: cut off a hundred times, paused, looked at
 // by axe, walked through with the keyboard, weighed. Votes come in at a pace meanwhile.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
 import { Election } from './election.mjs';
 import {
-  Browser, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
+  Browser, judge, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
 } from './page.mjs';
 import { testReplay } from './replay_page.mjs';
 
@@ -18,8 +16,6 @@ const BUDGET_BYTES = 60 * 1024;
 const BUDGET_REQUESTS = 20;
 
 skipWithoutBrowser();
-
-const axe = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 let election;
 let browser;
@@ -148,35 +144,13 @@ test('every view fits, is accessible and stands still, in both themes', async ()
         const where = `${view}-${width}-${colorScheme}`;
         await show(view);
         await shoot(page, where);
-        const wide = await page.evaluate(() => document.documentElement.scrollWidth);
-        if (wide > width) {
-          found.push(`${where}: ${wide} px wide`);
-        }
-        if (width !== 768) {
-          found.push(...(await judge(page)).map((one) => `${where}: ${one}`));
-        }
+        found.push(...(await judge(page)).map((one) => `${where}: ${one}`));
       }
     }
   }
   await page.emulateMedia({ colorScheme: 'light' });
   assert.deepEqual(found, []);
 });
-
-// What axe finds, and what moves.
-async function judge(looked) {
-  await looked.evaluate(axe);
-  return looked.evaluate(async () => {
-    const { violations } = await window.axe.run(document, { resultTypes: ['violations'] });
-    const moving = [...document.querySelectorAll('*')].filter((node) => {
-      const style = getComputedStyle(node);
-      return style.animationName !== 'none' || parseFloat(style.transitionDuration) > 0;
-    });
-    return [
-      ...violations.map(({ id, nodes: [{ html, any }] }) => `${id}: ${html} ${any[0]?.message ?? ''}`),
-      ...moving.map((node) => `moves: ${node.outerHTML.slice(0, 100)}`),
-    ];
-  });
-}
 
 // The next Tab leads to the first control.
 async function startOver() {
@@ -331,37 +305,6 @@ test('printed, it is one column, black on white, with its times', async () => {
     await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
   }
   await show('results');
-});
-
-test('no votes, a tie and another leader are told in words', async () => {
-  const tell = (votes) => page.evaluate(async (given) => {
-    const { standing } = await import('/js/shares.js');
-    const { Palette } = await import('/js/palette.js');
-    const { view } = await import('/js/results.js');
-    const people = given.map((n, i) => ({
-      id: `id${i}`, name: ['Ann Long-Name', 'Bo', 'نور'][i], party: ['One Party', '', 'Drei'][i], votes: n,
-    }));
-    view.update({
-      people,
-      palette: new Palette(people),
-      standing: standing(people),
-      rate: null,
-      model: {
-        totals: () => ({ voters: null, candidates: null, stored: null, counted: 0 }),
-        about: { status: 'partial', changed_ms: 0, database: { state: 'absent' } },
-      },
-    });
-    return ['leader-title', 'leader-name', 'leader-lead', 'progress']
-      .map((id) => document.getElementById(id).textContent.replace(/[\u2066-\u2069]/g, ''));
-  }, votes);
-
-  await page.click('#pause');
-  assert.deepEqual((await tell([0, 0, 0])).slice(0, 2), ['Leading candidate', 'No votes yet']);
-  await shoot(page, 'results-no-votes-1440-light');
-  assert.deepEqual(await tell([7, 7, 1]), ['Tied for the lead', 'Ann Long-Name and Bo', '2 candidates with 7 votes each', '–']);
-  await shoot(page, 'results-tie-1440-light');
-  assert.deepEqual(await tell([7, 7, 9]), ['Leading candidate', 'نور', '2 votes ahead of Ann Long-Name (8.6\u00a0pts)', '–']);
-  await page.click('#pause');
 });
 
 test('every word is of the catalogue: in another language none is left', async () => {

@@ -10,7 +10,7 @@ import { partyInitials } from './palette.js';
 import { shares } from './shares.js';
 import { Table } from './table.js';
 import {
-  count, isolate, percent, words,
+  count, isolate, percent, wordOf, words,
 } from './words.js';
 
 const MARKUP = `
@@ -36,9 +36,6 @@ function spoken(name) {
   const text = name.replaceAll(/[_-]/g, ' ');
   return text.charAt(0).toLocaleUpperCase() + text.slice(1);
 }
-
-// The catalogue's word for a name that was received, or undefined.
-const wordOf = (catalogue, name) => (Object.hasOwn(catalogue, name) ? catalogue[name] : undefined);
 
 const titleOf = (text) => wordOf(words.texts, text) ?? spoken(text);
 

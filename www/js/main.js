@@ -11,6 +11,7 @@
 // context.settings  its part of the address (address.js); what can be set is read from there at each
 //                   update(), so that the address alone says what is shown
 // context.get       (path) => JSON of /api/v1/PATH; fails with an Error
+// context.now       () => the server's time in milliseconds
 // context.pace      () => milliseconds between repaints: 0 live, Infinity paused
 // picture           {model, people, palette, standing, baseline, rate, past, jumps}: the model as it was at
 //                   the repaint, or at a moment of the past; its candidates, their colours, who leads; what
@@ -295,6 +296,7 @@ async function open(entry) {
   view.open(root, {
     settings: new Settings(entry.id, fillView),
     get: getJson,
+    now: () => feed.serverNow() ?? Date.now(),
     pace: () => (display.isPaused ? Infinity : display.ms),
   });
   fillView();

@@ -7,7 +7,7 @@ import {
 import { Drawing } from './pipeline_draw.js';
 import { graphOf, isHere, stagesOf } from './pipeline_graph.js';
 import {
-  NONE, age, bytes, count, duration, perSecond, percent, time, words,
+  NONE, age, bytes, count, duration, perSecond, percent, time, wordOf, words,
 } from './words.js';
 
 const POLL_MS = 1000;
@@ -42,13 +42,14 @@ const markup = `
 
 const first = (pair) => (pair === null ? NONE : duration(pair[0]));
 const second = (pair) => (pair === null ? NONE : duration(pair[1]));
+const stateOf = (state) => wordOf(text.nodeStates, state) ?? state;
 const live = (one, value) => (one.isLive ? value : NONE);
 
 // Of the table, a row for each stage on each node: value(row) => text; copied(row) where a number is copied.
 const COLUMNS = [
   { id: 'stage', value: (one) => one.stage.stage },
   { id: 'node', value: (one) => one.node.node },
-  { id: 'state', value: (one) => (one.isLive ? words.pipeline.lives[one.stage.state] ?? one.stage.state : text.nodeStates[one.node.state]) },
+  { id: 'state', value: (one) => (one.isLive ? wordOf(text.lives, one.stage.state) ?? one.stage.state : stateOf(one.node.state)) },
   { id: 'in', isNumber: true, value: (one) => live(one, one.stage.inputs.length > 0 ? perSecond(one.in.rate) : NONE) },
   { id: 'out', isNumber: true, value: (one) => live(one, one.stage.outputs.length > 0 ? perSecond(one.out.rate) : NONE) },
   { id: 'lag', isNumber: true, value: (one) => live(one, count(one.lag)), copied: (one) => (one.isLive ? one.lag : null) },
@@ -112,7 +113,7 @@ function paintNode(card, node, now) {
 
   card.dataset.state = state;
   setText(head.firstChild, node.node);
-  setText(head.lastChild, text.nodeStates[state] ?? state);
+  setText(head.lastChild, stateOf(state));
   head.lastChild.dataset.state = state;
   setText(stages, node.stages.map((stage) => stage.stage).join(', '));
   keep(problems, found, (problem) => problem, () => make('li'), setText);
@@ -166,7 +167,7 @@ async function ask() {
   mine.askedAt = performance.now();
   try {
     mine.answer = await mine.context.get('pipeline');
-    mine.answeredAt = Date.now();
+    mine.answeredAt = mine.context.now();
     mine.isFailed = false;
   } catch {
     mine.isFailed = true;

@@ -133,7 +133,7 @@ export class Plot {
         y: false, drag: { x: false, y: false }, points: { size: 0.5 * rem }, sync: { key: 'time' },
       },
       scales: {
-        x: { range: (plot, first, last) => this.#range(first, last) },
+        x: { range: ({ data }) => this.#range(data?.[0] ?? []) },
         y: { range: (plot, min, max) => [0, max > 0 ? max * 1.05 : 1] },
       },
       axes: axesOf(brush, hasEnds ? 2.5 : 1.25),
@@ -152,10 +152,10 @@ export class Plot {
     this.watcher.observe(root);
   }
 
-  // To the end of the last step.
-  #range(first, last) {
-    const end = (last ?? 0) + this.stepS;
-    return [Math.min(first ?? end, end - SPAN_S), end];
+  // To the end of the last step; by the times themselves, as the library makes years of a single one.
+  #range(times) {
+    const end = (times.at(-1) ?? 0) + this.stepS;
+    return [Math.min(times[0] ?? end, end - SPAN_S), end];
   }
 
   #size() {

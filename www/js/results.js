@@ -21,7 +21,7 @@ const MARKUP = `
   <div class="leader-body">
     <div class="leader-faces" id="leader-faces"></div>
     <div class="leader-who">
-      <h2 class="overline" id="leader-title"></h2>
+      <h2 class="overline" id="leader-title" data-word="leading"></h2>
       <p class="leader-name" id="leader-name" data-word="fetching"></p>
       <p class="leader-party" id="leader-party" data-word="fetchingHelp"></p>
     </div>
@@ -45,7 +45,7 @@ const MARKUP = `
     <p class="figure-number" id="progress">–</p>
     <div class="progress" aria-hidden="true"><div class="progress-fill" id="progress-fill"></div></div>
     <details class="figure-note">
-      <summary id="progress-note"></summary>
+      <summary id="progress-note" data-word="registeredUnknown"></summary>
       <dl class="definition">
         <dt data-word="results.counted"></dt><dd id="progress-counted"></dd>
         <dt data-word="results.expected"></dt><dd id="progress-expected"></dd>

@@ -1,6 +1,6 @@
 // How fresh the numbers are, and which times they stand for.
 
-import { byId, setText } from './dom.js';
+import { byId, setAttributes, setText } from './dom.js';
 import {
   NONE, age, count, isolate, moment, time, timeZone, words,
 } from './words.js';
@@ -45,7 +45,7 @@ export class Status {
     setText(byId('next'), nextMs > 0 ? time(now + nextMs) : words.nextLive);
   }
 
-  // Once a second, whether anything came or not: ages, rate and the state of the feed.
+  // Once a second and with each frame: ages, rate and the state of the feed. Touches only what is other.
   watch(feed, model) {
     const freshness = feed.freshness();
     const silence = feed.silence();
@@ -56,7 +56,9 @@ export class Status {
       ? words.source[model.about.source]
       : words.old(age(silence)));
     document.body.classList.toggle('is-old', isOld);
-    byId('notice').hidden = !isOld;
+    if (byId('notice').hidden === isOld) {
+      byId('notice').hidden = !isOld;
+    }
     setText(byId('notice'), isOld ? words.notice[freshness](age(silence)) : '');
     this.#sample(model);
     this.#speak(freshness, model.about.status);
@@ -95,7 +97,7 @@ export class Status {
   }
 
   #show(state, text) {
-    byId('freshness').dataset.state = state;
+    setAttributes(byId('freshness'), { 'data-state': state });
     setText(byId('freshness-name'), text);
   }
 

@@ -104,6 +104,11 @@ export function age(ms) {
   return s < 3600 ? words.minutes(count(Math.floor(s / 60))) : words.hours(count(Math.floor(s / 3600)));
 }
 
+// The word of a part of the catalogue for a name that was received, or undefined.
+export function wordOf(part, name) {
+  return Object.hasOwn(part, name) ? part[name] : undefined;
+}
+
 export const words = {
   views: { results: 'Results', places: 'Places', time: 'Over time', breakdowns: 'Breakdowns', pipeline: 'Pipeline' },
   title: (view, election) => `${view} – ${election}`,
