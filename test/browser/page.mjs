@@ -70,9 +70,10 @@ export class Browser {
   }
 }
 
-// An artefact: NAME.png of the whole page.
-export async function shoot(page, name) {
-  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true });
+// An artefact: NAME.png of the whole page, or of its uppermost pixels.
+export async function shoot(page, name, height = null) {
+  const clip = height === null ? undefined : { x: 0, y: 0, width: page.viewportSize().width, height };
+  await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true, clip });
 }
 
 // What is wrong with a page as it is now: what axe finds, what moves, what makes it wider than its window.

@@ -8,8 +8,9 @@ import {
   Browser, judge, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
 } from './page.mjs';
 import { testReplay } from './replay_page.mjs';
+import { watchSides } from './sides.mjs';
 
-const VOTERS = 2500;
+const VOTERS = 5000;
 const CUTS = 100;
 const SEED = Number(process.env.SEED ?? 20241105);
 const BUDGET_BYTES = 60 * 1024;
@@ -21,6 +22,7 @@ let election;
 let browser;
 let page;
 let views; // as in their addresses
+let sides; // what a page of its own sees meanwhile of socket and API
 
 // A small seeded generator, so that a failure can be repeated.
 function seeded(seed) {
@@ -44,7 +46,8 @@ async function show(view) {
   await page.evaluate((id) => {
     window.location.hash = `#/${id}`;
   }, view);
-  await page.waitForSelector(`#view-${view} ${LAST[view] ?? 'h2'}`, { state: 'attached' });
+  const id = view.split('?')[0];
+  await page.waitForSelector(`#view-${id} ${LAST[id] ?? 'h2'}`, { state: 'attached' });
   await page.evaluate(() => new Promise((resolve) => {
     requestAnimationFrame(() => requestAnimationFrame(resolve));
   }));
@@ -52,7 +55,9 @@ async function show(view) {
 
 before(async () => {
   election = await Election.begin('page_views', ['--set', `stage:generator.voters=${VOTERS}`,
-    '--set', 'stage:generator.rate=100']);
+    '--set', 'stage:generator.rate=200',
+    // A socket that was refused would be the third failure, and the page would poll for a minute.
+    '--set', 'http.sockets_per_address=100', '--set', 'http.sockets_per_second=1000']);
   await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
   browser = await Browser.begin(election);
   page = await browser.open({}, '/', async (opened) => {
@@ -76,6 +81,9 @@ before(async () => {
   });
   await page.waitForSelector('#candidates-body tr');
   views = await page.$$eval('#views a', (links) => links.map((link) => link.hash.slice(2)));
+  const aside = await browser.open();
+  sides = { page: aside, seen: aside.evaluate(watchSides) };
+  sides.seen.catch(() => {}); // told where it is awaited
 });
 
 after(async () => {
@@ -103,6 +111,11 @@ test('paused, nothing on the page changes, and one repaint makes it current', as
   assert.equal(await textOf(page, 'freshness-name'), 'Live');
 });
 
+test('while voters come in, their number on the page grows', async () => {
+  const voters = await numberOf(page, 'voters');
+  await election.waitFor('more voters', 30000, async () => (await numberOf(page, 'voters')) > voters);
+});
+
 test('a cell that changed carries a mark, unless less of that is asked for', async () => {
   const marks = () => page.$$eval('.is-changed', (cells) => cells.map((cell) => getComputedStyle(cell).backgroundColor));
   await election.waitFor('a mark', 20000, async () => (await marks()).length > 0);
@@ -120,6 +133,7 @@ test(`cut off ${CUTS} times, the figures are those of the database`, async () =>
   const isOpen = (frames) => election.waitFor('a socket', 90000,
     () => page.evaluate((least) => window.socket?.readyState === 1 && window.socket.frames >= least, frames));
   const first = await page.evaluate(() => window.opened);
+  await show('places');
   for (let i = 0; i < CUTS; i += 1) {
     await isOpen(i % 2 === 0 ? 2 : 0);
     await pass(random() * 120);
@@ -127,11 +141,25 @@ test(`cut off ${CUTS} times, the figures are those of the database`, async () =>
   }
   await isOpen(2);
   assert.ok(await page.evaluate(() => window.opened) >= first + CUTS, `seed ${SEED}`);
+  await show('results');
   await election.waitFor('every vote on the page', 120000,
     async () => (await numberOf(page, 'counted')) === VOTERS && (await numberOf(page, 'voters')) === VOTERS);
   const votes = election.query('SELECT count(*) FROM votes GROUP BY candidate_id ORDER BY count(*) DESC');
   assert.deepEqual(await numbersOf(page, 'candidates-body', 3), votes.map(([n]) => Number(n)), `seed ${SEED}`);
   assert.equal(election.number('SELECT count(*) FROM votes'), VOTERS);
+});
+
+test('socket, changes and snapshots show the same numbers for the same picture', async () => {
+  await sides.page.evaluate(() => {
+    window.isEnough = true;
+  });
+  const {
+    socket, same, other, odd,
+  } = await sides.seen;
+  console.log(`${socket} pictures by socket, ${same} of them seen otherwise, too`);
+  assert.deepEqual({ other, odd }, { other: [], odd: [] });
+  assert.ok(same >= 20, `${same} pictures were seen twice`);
+  await sides.page.context().close();
 });
 
 test('every view fits, is accessible and stands still, in both themes', async () => {
@@ -305,6 +333,20 @@ test('printed, it is one column, black on white, with its times', async () => {
     await page.emulateMedia({ media: 'screen', colorScheme: 'light' });
   }
   await show('results');
+});
+
+// The README's pictures: test/run page, then CONTRIBUTING.md says how they come into docs/.
+test('the pictures of the README show the election that was counted', async () => {
+  for (const [name, view, colorScheme, last] of [['dashboard', 'results', 'light', '#candidates-body'],
+    ['dashboard-places', 'places?place=California', 'dark', '#places-cells']]) {
+    await page.emulateMedia({ colorScheme });
+    await page.mouse.move(0, 0); // over no button
+    await show(view);
+    await election.waitFor('the end of all marks', 20000, async () => await page.locator('.is-changed').count() === 0);
+    const { y, height } = await page.locator(`section:has(${last})`).boundingBox();
+    await shoot(page, `readme/${name}`, Math.ceil(y + height) + 10);
+  }
+  await page.emulateMedia({ colorScheme: 'light' });
 });
 
 test('every word is of the catalogue: in another language none is left', async () => {
