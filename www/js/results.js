@@ -99,7 +99,7 @@ const MARKUP = `
           <th scope="col" class="party-column" data-word="results.party"></th>
           <th scope="col" class="number" aria-sort="descending" data-word="results.count"></th>
           <th scope="col" class="number" data-word="results.share"></th>
-          <th scope="col" class="number" id="candidates-versus"></th>
+          <th scope="col" class="number" id="candidates-versus" hidden></th>
           <th scope="col" class="number" data-word="results.lead"></th>
           <th scope="col" class="id-column" data-word="results.id"></th>
         </tr>
