@@ -371,27 +371,31 @@ test('every word is of the catalogue: in another language none is left', async (
       Object.values(held).forEach(collect);
     }
   };
-  for (const name of ['snapshot', 'preload', 'pipeline']) {
-    collect(await election.get(`/api/v1/${name}`));
-  }
-  for (const view of views) {
+  for (const view of [...views, 'places?as=map&place=California', 'breakdowns?tables=age,gender,party,city', 'pipeline?as=table']) {
     await other.goto(`${election.url}/#/${view}`);
-    await other.waitForSelector(`#view-${view} h2`);
+    await other.waitForSelector(`#view-${view.split('?')[0]} h2`);
+    await other.waitForSelector({ 'places?as=map&place=California': '.map path', 'pipeline?as=table': '#flow-body tr' }[view] ?? 'h2');
     await election.waitFor('the numbers', 20000, async () => (await textOf(other, 'as-of')) !== '–');
     const texts = await other.evaluate(() => {
       const found = [];
       const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
       while (walker.nextNode()) {
         const { parentElement, data: text } = walker.currentNode;
-        if (parentElement.checkVisibility() && !parentElement.closest('code, noscript, .avatar, .swatch, .slice, .zone, .cell')) {
-          found.push(text.replace(/[\u2066-\u2069]/g, '').trim());
+        if (parentElement.checkVisibility() && !parentElement.closest('code, noscript, .avatar, .swatch, .slice, .zone, .cell, .map')) {
+          found.push(text);
         }
       }
-      return found;
+      for (const name of ['aria-label', 'aria-valuetext', 'placeholder', 'title']) {
+        found.push(...[...document.querySelectorAll(`[${name}]`)].map((node) => node.getAttribute(name)));
+      }
+      return [...found, document.title].map((text) => text.replace(/[\u2066-\u2069]/g, '').trim());
     });
+    for (const name of ['snapshot', 'preload', 'pipeline']) {
+      collect(await election.get(`/api/v1/${name}`));
+    }
     // "64 ms" is no word. Initials are data, and so are names of topics, also without what all of them begin with.
     const isWord = (part) => /\p{Ll}{2}/u.test(part) && !part.includes('_') && !data.has(part) && !/^[\d.,]+\sms$/.test(part);
-    assert.deepEqual(texts.filter((one) => !one.includes('«') && one.split(/, | · /).some(isWord)), [], view);
+    assert.deepEqual(texts.filter((one) => !one.includes('«') && one.replaceAll(/ [\d.,]+\s%/g, '').split(/, | · /).some(isWord)), [], view);
   }
   await other.context().close();
 });
