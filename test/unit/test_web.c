@@ -280,6 +280,7 @@ TEST(a_file_that_the_client_has_is_not_sent_again)
     rig_open(&rig, NULL, add_routes);
     first = rig_http(&rig, "GET /app.js HTTP/1.1\r\nHost: HOST\r\n\r\n");
     assert_int_equal(sscanf(strstr(first, "ETag: "), "ETag: \"%63[^\"]", etag), 1);
+    assert_has(first, "Cache-Control: no-cache\r\n");
     for (int i = 0; i < 3; i++) {
         static const char *const forms[] = {"\"%s\"", "\"x\", W/\"%s-gz\"", "*%.0s"};
         char tags[200];
@@ -294,6 +295,7 @@ TEST(a_file_that_the_client_has_is_not_sent_again)
             vd_format("GET /app.js HTTP/1.1\r\nHost: HOST\r\nIf-None-Match: %s\r\n\r\n", tags);
         again = rig_http(&rig, request);
         assert_has(again, "304 Not Modified");
+        assert_has(again, "Cache-Control: no-cache\r\n");
         assert_has_not(again, "Content-Length");
         assert_string_equal(rig_body(again), "");
     }

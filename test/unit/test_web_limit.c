@@ -301,7 +301,7 @@ TEST(pictures_that_are_read_byte_by_byte_are_cut_off)
         ws_assert_reads(&good, text);
         (void)recv(slower.fd, text, 1, 0);
     }
-    assert_true(sip(slow.fd, 2048, 100) < 400000);
+    assert_true(sip(slow.fd, 4096, 50) < 400000);
     assert_true(
         rig_metric_becomes(&rig, "votingd_websocket_evictions_total{reason=\"slow_write\"}", 2));
     assert_true(rig_metric_becomes(&rig, "votingd_websocket_clients", 1));
