@@ -117,7 +117,8 @@ static void go(struct crowd *crowd)
     crowd_free(crowd);
 }
 
-/* A visitor without a websocket, and whoever watches the node. */
+/* A visitor without a websocket, and whoever watches the node. Not its readiness: that is also the
+ * servers', which may be busy. */
 static void visit(void)
 {
     static const char *const paths[] = {"/",
@@ -125,7 +126,7 @@ static void visit(void)
                                         "/metrics",
                                         "/api/v1/history?table=candidate",
                                         "/api/v1/pipeline",
-                                        "/readyz",
+                                        "/healthz",
                                         "/js/main.js",
                                         "/api/v1/preload",
                                         "/nothing"};
@@ -133,7 +134,10 @@ static void visit(void)
     const char *path = paths[next++ % (sizeof(paths) / sizeof(paths[0]))];
     int status = election_get(&election, 0, path, NULL);
 
-    failed += status != (strcmp(path, "/nothing") == 0 ? 404 : 200);
+    if (status != (strcmp(path, "/nothing") == 0 ? 404 : 200)) {
+        printf("%s: answered with %d\n", path, status);
+        failed++;
+    }
 }
 
 /* ---- the soak -------------------------------------------------------------------------------- */

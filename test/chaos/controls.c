@@ -16,7 +16,7 @@
 #define RATE 400
 #define REPEATS 12
 #define POISON 4
-#define WAIT_S 120
+#define WAIT_S 300
 #define COMMAND_BYTES 1024
 
 /* ---- without the step, and with it ----------------------------------------------------------- */

@@ -16,7 +16,8 @@
 #include "measure.h"
 #include "stub.h"
 
-#define READY_WAIT_MS 60000 /* for what should take 5 s */
+#define START_WAIT_MS 240000 /* a broker that was killed looks at all its topics */
+#define READY_WAIT_MS 60000  /* after that, for what should take 5 s */
 #define COUNT_WAIT_S 300
 #define UNTIL_FULL_MS \
     5000 /* into the outage: what fills is full, and memory is compared from here */
@@ -205,13 +206,15 @@ static void go_without(struct outage *outage)
 static void come_back(struct outage *outage)
 {
     double published = election_metric(&election, 0, "votingd_published_total");
-    pid_t pid = fork();
+    pid_t pid;
     int64_t answer_ms = 0;
     int64_t ready_ms = 0;
     int64_t total_ms = 0;
-    int64_t end_ms = now_ms() + READY_WAIT_MS;
+    int64_t end_ms = now_ms() + START_WAIT_MS;
     int status = 0;
 
+    (void)fflush(stdout); /* or the child's end may print it once more */
+    pid = fork();
     if (pid == 0) {
         serve(options.is_frozen ? "thaw" : "start", outage->servers);
         _exit(0);
@@ -220,6 +223,7 @@ static void come_back(struct outage *outage)
         if (answer_ms == 0 && waitpid(pid, &status, WNOHANG) == pid) {
             assert(status == 0);
             answer_ms = now_ms();
+            end_ms = answer_ms + READY_WAIT_MS;
         }
         if (ready_ms == 0 && election_get(&election, 0, "/readyz", NULL) == 200) {
             ready_ms = now_ms();

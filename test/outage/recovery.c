@@ -202,6 +202,7 @@ int main(int argc, char **argv)
         (void)fputs("skipped: a broker and a database are needed\n", stderr);
         return 77;
     }
+    setvbuf(stdout, NULL, _IOLBF, 0);
     (void)snprintf(rate_set, sizeof(rate_set), "stage:generator.rate=%d", options.rate);
     (void)snprintf(level_set, sizeof(level_set), "votingd.log_level=%s", options.level);
     printf("%-8s | %-22s | %3s | %s\n", "case", "until", "n", "median  95 %   most");
