@@ -19,26 +19,21 @@ struct due {
     in_port_t port, own_port;
 };
 
-/* Both ends of a connection; false if 'fd' is none. */
-static bool find_ends(int fd, struct due *ends)
+/* True if 'fd' is one of these connections. Its own end is asked for only if the peer's fits, which
+ * it does not with all the others. */
+static bool is_among(const struct due *due, size_t count, int fd)
 {
     struct sockaddr_in peer, own;
     socklen_t peer_len = sizeof(peer);
     socklen_t own_len = sizeof(own);
 
-    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0 || peer.sin_family != AF_INET ||
-        getsockname(fd, (struct sockaddr *)&own, &own_len) != 0) {
+    if (getpeername(fd, (struct sockaddr *)&peer, &peer_len) != 0 || peer.sin_family != AF_INET) {
         return false;
     }
-    *ends = (struct due){peer.sin_addr.s_addr, peer.sin_port, own.sin_port};
-    return true;
-}
-
-static bool is_among(const struct due *due, size_t count, const struct due *ends)
-{
     for (size_t at = 0; at < count; at++) {
-        if (due[at].address == ends->address && due[at].port == ends->port &&
-            due[at].own_port == ends->own_port) {
+        if (due[at].port == peer.sin_port && due[at].address == peer.sin_addr.s_addr &&
+            getsockname(fd, (struct sockaddr *)&own, &own_len) == 0 &&
+            due[at].own_port == own.sin_port) {
             return true;
         }
     }
@@ -51,7 +46,6 @@ static void shut_down(const struct due *due, size_t count)
 {
     DIR *folder = opendir("/proc/self/fd");
     const struct dirent *entry;
-    struct due ends;
 
     if (folder == NULL) {
         return; /* no descriptor to spare, perhaps: the next time */
@@ -59,7 +53,7 @@ static void shut_down(const struct due *due, size_t count)
     while ((entry = readdir(folder)) != NULL) {
         int fd = atoi(entry->d_name); /* "." and "..": 0, which is no connection of ours */
 
-        if (find_ends(fd, &ends) && is_among(due, count, &ends)) {
+        if (is_among(due, count, fd)) {
             (void)shutdown(fd, SHUT_RDWR); /* fails if the peer was first */
         }
     }
