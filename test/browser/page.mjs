@@ -76,13 +76,14 @@ export async function shoot(page, name, height = null) {
   await page.screenshot({ path: join(SHOTS, `${name}.png`), fullPage: true, clip });
 }
 
-// What is wrong with a page as it is now: what axe finds, what moves, what makes it wider than its window.
-export async function judge(page) {
+// What is wrong with a page as it is now: what axe finds, if it 'isWhole', what moves, and what makes it
+// wider than its window.
+export async function judge(page, isWhole = true) {
   if (!await page.evaluate(() => 'axe' in window)) {
     await page.evaluate(readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8'));
   }
-  return page.evaluate(async () => {
-    const run = () => window.axe.run(document, { resultTypes: ['violations'] });
+  return page.evaluate(async (hasAxe) => {
+    const run = () => (hasAxe ? window.axe.run(document, { resultTypes: ['violations'] }) : { violations: [] });
     const { violations } = await (window.inRealTime ?? ((work) => work()))(run);
     const styles = (node) => [null, '::before', '::after'].map((part) => getComputedStyle(node, part));
     const moving = [...document.querySelectorAll('*')].filter((node) => styles(node)
@@ -93,7 +94,7 @@ export async function judge(page) {
       ...moving.map((node) => `moves: ${node.outerHTML.slice(0, 100)}`),
       ...(scrollWidth > window.innerWidth ? [`${scrollWidth} px wide`] : []),
     ];
-  });
+  }, isWhole);
 }
 
 // The numbers on a page, by the id of their element, and by the column of a table's body.
