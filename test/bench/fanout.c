@@ -281,9 +281,10 @@ static bool judge(int64_t slowest_ms, int refused)
     is_good &= demand(seen.closed[CROWD_HEALTHY] == 0, "no healthy client is closed");
     is_good &= demand(seen.pictures > 0 && delays_quantile(&seen.delay, 990) <= DELAY_P99_MS_MAX,
                       "99 of 100 pictures reach healthy clients in 500 ms");
-    is_good &= demand(cost_percent() - received_percent() <=
-                          CPU_PERCENT_MAX * (during.frames / CPU_FRAMES_PER_S),
-                      "20,000 frames a second cost 10 % of a core");
+    is_good &=
+        demand(options.clients > 1000 || cost_percent() - received_percent() <=
+                                             CPU_PERCENT_MAX * (during.frames / CPU_FRAMES_PER_S),
+               "1,000 clients at 20 pictures a second cost 10 % of a core");
     is_good &= demand(options.clients > 1000 || during.resident_mib <= MEMORY_MIB_MAX,
                       "all stages and 1,000 clients take 192 MiB");
     is_good &= demand((double)delays_quantile(&during.votes, 500) <=
