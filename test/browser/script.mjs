@@ -333,12 +333,12 @@ export class Script {
       await page.route('**/api/v1/**', (route) => made.#answer(route));
     });
     count.now += 1000;
-    await made.#begins();
+    await made.begins();
     return made;
   }
 
   // Until the page asks for a socket; on a machine that does too much at once a script of it may not have come.
-  async #begins() {
+  async begins() {
     for (let i = 1; !await this.page.evaluate(() => window.feed.socket !== null); i += 1) {
       if (i % 500 === 0) {
         await this.page.reload();
@@ -348,10 +348,11 @@ export class Script {
   }
 
   async #answer(route) {
-    const name = new URL(route.request().url()).pathname.slice('/api/v1/'.length);
+    const { pathname, searchParams } = new URL(route.request().url());
+    const name = pathname.slice('/api/v1/'.length);
     this.asked.push(name);
     if (name in this.answers) { // all else is never answered
-      const answer = await this.answers[name]();
+      const answer = await this.answers[name](searchParams);
       await route.fulfill(answer === undefined ? { body: 'no JSON' } : { json: answer });
     }
   }

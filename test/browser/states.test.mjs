@@ -8,6 +8,7 @@ import {
   Browser, columnOf, judge, numberOf, numbersOf, shoot, skipWithoutBrowser,
 } from './page.mjs';
 import { testPainting } from './painting.mjs';
+import { testPastLinks } from './past_link.mjs';
 import { HOSTILE, LEFTWARD, LONG } from './register.mjs';
 import {
   Count, Files, SHAPES, Script, pipelineOf, stageOf,
@@ -303,6 +304,7 @@ test('aloud, only who leads, how the feed is and the end are told, at most every
 
 testPainting(test, openLive);
 testLate(test, openLive);
+testPastLinks(test, openLive);
 
 test('every state is accessible, stands still and fits', () => {
   assert.deepEqual(found, []);

@@ -2,7 +2,7 @@
 // reader goes back. The moment is in the address; without one there the bar is gone.
 
 import {
-  byId, fill, make, setText,
+  byId, fill, make, setAttributes, setText,
 } from './dom.js';
 import { knownFrom, modelAt } from './moment.js';
 import { Player, SPEEDS } from './player.js';
@@ -44,6 +44,8 @@ export class Replay {
     }, (answer, at) => this.#take(answer, at), () => this.#paint());
     this.isOn = false;
     this.jumps = 0; // how often another moment than the next was asked for
+    this.wroteAt = -Infinity;
+    this.frame = null;
     this.#build();
   }
 
@@ -52,9 +54,12 @@ export class Replay {
     const isNew = !this.isOn;
     if (isNew) {
       this.isOn = true;
-      this.epoch = null;
-      this.from = null; // the first moment that is known
+      this.epoch = null; // that the moments are known of, or asked for
+      this.isReady = false; // they are known
+      this.isWaiting = false;
+      this.from = null; // the first of them, if only of an earlier epoch
       this.past = null;
+      this.answer = null;
       this.hasFailed = false;
       this.bar.hidden = false;
       document.body.classList.add('is-past');
@@ -76,19 +81,25 @@ export class Replay {
   }
 
   // The feed brought something. Of another epoch everything is asked for anew: the past may be another.
+  // A daemon that still reads what was counted knows no moment yet: the wanted one waits until then.
   changed() {
     const { epoch, seq, about } = this.context.newest();
     if (!this.isOn || seq === 0) {
       return;
     }
-    if (epoch !== this.epoch) {
-      this.epoch = epoch;
+    const isWaiting = about.source === 'waiting';
+    if (isWaiting || epoch !== this.epoch) {
+      this.epoch = isWaiting ? null : epoch;
+      this.isWaiting = isWaiting;
+      this.isReady = false;
       this.player.hold(true);
-      this.#findRange();
-    } else if (this.from !== null) {
+      if (!isWaiting) {
+        this.#findRange();
+      }
+    } else if (this.isReady) {
       this.player.setRange(this.from, about.as_of_ms);
-      byId('replay-slider').max = Math.floor(about.as_of_ms / 1000);
     }
+    this.#askForPaint();
   }
 
   // Another view is open.
@@ -105,26 +116,36 @@ export class Replay {
     window.clearTimeout(this.timer);
     try {
       const answer = await get('history?table=totals');
-      this.hasFailed = false;
-      if (this.isOn && epoch === this.epoch && answer.epoch === epoch) {
-        const end = newest().about.as_of_ms;
-        this.from = Math.min(knownFrom(answer) ?? end, end);
-        this.player.setRange(this.from, end);
-        this.#seek(Math.min(this.player.at, end));
-        this.player.hold(document.hidden);
+      if (!this.isOn || epoch !== this.epoch) {
+        return;
       }
+      if (answer.epoch !== epoch) {
+        throw new Error(`history of ${answer.epoch}, not of ${epoch}`);
+      }
+      const end = newest().about.as_of_ms;
+      this.hasFailed = false;
+      this.isReady = true;
+      this.from = Math.min(knownFrom(answer) ?? end, end);
+      this.player.setRange(this.from, end);
+      this.#seek(Math.min(this.player.at, end));
+      this.player.hold(document.hidden);
     } catch {
+      if (epoch !== this.epoch) {
+        return; // the newer question tells
+      }
       this.hasFailed = true;
       this.timer = window.setTimeout(() => this.isOn && epoch === this.epoch && this.#findRange(), RETRY_MS);
     }
     this.#paint();
   }
 
-  #take(answer, at) {
+  // Of a moment before all that is known the answer has none: then it is the one that was asked for.
+  #take(given, at) {
     const newest = this.context.newest();
-    if (answer.epoch !== newest.epoch || newest.seq === 0) {
+    if (given.epoch !== newest.epoch || newest.seq === 0) {
       return; // the feed will tell
     }
+    const answer = { ...given, as_of_ms: given.as_of_ms || at };
     this.answer = answer;
     const { model, isWhole } = modelAt(newest, answer);
     this.past = {
@@ -159,7 +180,7 @@ export class Replay {
     if (lost !== undefined) {
       return words.replay.tooLarge(this.#titleOf(lost));
     }
-    return isWhole ? '' : words.replay.unknown(moment(asOfMs || this.player.at), moment(this.from));
+    return isWhole ? '' : words.replay.unknown(moment(asOfMs), moment(this.from));
   }
 
   #titleOf(name) {
@@ -200,7 +221,7 @@ export class Replay {
     byId('replay-jump').addEventListener('blur', () => this.#paint());
     byId('replay-leave').addEventListener('click', () => this.context.leave());
     document.addEventListener('visibilitychange', () => {
-      if (this.isOn && this.from !== null) {
+      if (this.isOn && this.isReady) {
         player.hold(document.hidden);
       }
     });
@@ -231,20 +252,31 @@ export class Replay {
     this.player.seek(at);
   }
 
+  #askForPaint() {
+    this.frame ??= window.requestAnimationFrame(() => {
+      this.frame = null;
+      this.#paint();
+    });
+  }
+
   #paint() {
     const { player, past } = this;
     const slider = byId('replay-slider');
-    const isReady = this.from !== null;
-    const said = moment(past?.asOfMs || player.at);
+    const isKnown = this.from !== null;
+    if (!this.isOn) {
+      return;
+    }
     setText(byId('replay-play'), player.isPlaying ? words.replay.pause : words.replay.play);
     for (const control of [slider, byId('replay-play'), byId('replay-jump')]) {
-      control.disabled = !isReady;
+      control.disabled = !isKnown;
     }
-    if (isReady) {
+    if (isKnown) {
       slider.min = Math.floor(player.from / 1000);
       slider.max = Math.floor(player.to / 1000);
       slider.value = Math.floor(player.at / 1000);
-      slider.setAttribute('aria-valuetext', said);
+      if (!player.isPlaying || document.activeElement !== slider) { // else every picture would be read out
+        setAttributes(slider, { 'aria-valuetext': moment(past?.asOfMs ?? player.at) });
+      }
       if (document.activeElement !== byId('replay-jump')) {
         byId('replay-jump').value = fieldOf(player.at);
       }
@@ -260,6 +292,7 @@ export class Replay {
     const hasFailed = this.hasFailed || this.player.hasFailed;
     const text = hasFailed
       ? words.replay.failed
+      : this.isWaiting ? words.replay.waiting
       : without.length > 0 ? words.replay.without(without.map((name) => this.#titleOf(name)).join(', ')) : '';
     byId('replay-note').hidden = text === '';
     setText(byId('replay-note'), text);

@@ -1,0 +1,76 @@
+// A link to a moment, where what it asks for comes late, not at all, or in another order.
+import assert from 'node:assert/strict';
+
+import { numberOf } from './page.mjs';
+
+const SECOND_MS = 1000;
+
+const linkOf = (ms, view = 'results') => `/#/${view}?at=${new Date(ms).toISOString().slice(0, 19)}Z`;
+
+// The API's answers for the past of a count whose votes came one each second, ten in all, the last just now.
+function answerPast(script) {
+  const { count, answers } = script;
+  const end = Math.floor(count.now / SECOND_MS) * SECOND_MS;
+  const from = end - 9 * SECOND_MS;
+  const told = () => ({ epoch: count.epoch, from_ms: from, step_ms: SECOND_MS });
+  const live = answers.history;
+  Object.assign(count.about, { as_of_ms: end + 999, source: 'quiet' });
+  answers.history = (query) => (query.get('table') === 'totals'
+    ? { ...told(), points: 10, rows: [[0, ...Array.from({ length: 10 }, (_, i) => i + 1)]] }
+    : live(query));
+  answers.snapshot = (query) => {
+    const at = Math.min(Number(query.get('as_of_ms')), end);
+    const votes = Math.max(0, 1 + (at - from) / SECOND_MS);
+    const rows = Object.fromEntries([...count.tables].map(([name, held]) => [name, [...held.values()]
+      .map(({ row, values }) => [row, ...values.map(() => 0)])]));
+    rows.totals = [[0, null, null, null, votes]];
+    rows.candidate[0][1] = votes;
+    return {
+      type: 'past', epoch: count.epoch, as_of_ms: at + 999, step_ms: SECOND_MS, status: 'partial', without: [], rows,
+    };
+  };
+  return from;
+}
+
+const addressOf = async ({ page }) => new URLSearchParams(new URL(page.url()).hash.split('?')[1]).get('at');
+const timeOf = (ms) => new Date(ms).toISOString().slice(0, 19).replace(/:00$/, '');
+
+export function testPastLinks(test, open) {
+  test('a link to a moment waits until the server has read what was counted', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    const { about } = script.count;
+    const held = { ...about };
+    const wanted = from + 4 * SECOND_MS;
+    await script.page.goto(new URL(linkOf(wanted), script.page.url()).href);
+    await script.page.reload();
+    await script.begins();
+    Object.assign(about, { as_of_ms: 0, source: 'waiting' });
+    await script.say(script.count.hello(), { ...script.count.snapshot(), as_of_ms: 0, source: 'waiting' });
+    await script.pass(3000);
+    await script.passUntil('the bar', async () => await script.page.isVisible('#replay-note'), 100);
+    assert.match(await script.text('replay-note'), /knows no past yet/);
+    assert.equal(await addressOf(script), `${timeOf(wanted)}Z`);
+    assert.deepEqual(script.asked.filter((name) => name === 'snapshot'), []);
+    Object.assign(about, held);
+    await script.next();
+    await script.passUntil('the moment', async () => await numberOf(script.page, 'counted') === 5, 100);
+    assert.equal(await addressOf(script), `${timeOf(wanted)}Z`);
+    assert.equal(await script.text('freshness-name'), `As of ${timeOf(wanted).slice(11)}`);
+    await script.close();
+  });
+
+  test('a link that is played from takes the moment along in the address', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    await script.show(linkOf(from).slice(3), '#replay-bar:not([hidden])');
+    await script.next();
+    await script.passUntil('the moment', async () => await numberOf(script.page, 'counted') === 1, 100);
+    await script.page.selectOption('#replay-speed', '1');
+    await script.page.click('#replay-play');
+    await script.passUntil('votes', async () => await numberOf(script.page, 'counted') > 3, 100);
+    assert.notEqual(await addressOf(script), `${timeOf(from)}Z`);
+    assert.equal(await script.text('replay-play'), 'Pause replay');
+    await script.close();
+  });
+}
