@@ -7,6 +7,7 @@ import { momentOf, withMoment } from '../../www/js/address.js';
 import { Model } from '../../www/js/model.js';
 import { knownFrom, modelAt } from '../../www/js/moment.js';
 import { Player } from '../../www/js/player.js';
+import { unitsOf } from '../../www/js/units.js';
 
 const T0 = Date.UTC(2026, 10, 3, 2, 0);
 const S = 1000;
@@ -215,9 +216,11 @@ function newest() {
         candidate: { texts: ['candidate_id'], columns: ['votes'] },
         state: { texts: ['state'], columns: ['votes', 'registered'] },
         city: { texts: ['city'], columns: ['votes'] },
+        cross: { texts: ['state', 'candidate_id'], columns: ['votes'] },
       },
       rows: {
         totals: [[0, 'all']], candidate: [[0, 'a'], [1, 'b']], state: [[0, 'Ohio'], [1, 'Iowa']], city: [[0, 'X']],
+        cross: [[0, 'Ohio', 'a'], [1, 'Ohio', 'b'], [2, 'Iowa', 'a'], [3, 'Iowa', 'b']],
       },
     },
   });
@@ -225,6 +228,7 @@ function newest() {
     type: 'snapshot', epoch: 'e', seq: 9, as_of_ms: 5000, received_ms: 5, changed_ms: 6, source: 'alive',
     rows: {
       totals: [[0, 90, 2, 30, 30]], candidate: [[0, 20], [1, 10]], state: [[0, 25, 50], [1, 5, 40]], city: [[0, 30]],
+      cross: [[0, 17], [1, 8], [2, 3], [3, 2]],
     },
   });
   return model;
@@ -232,7 +236,10 @@ function newest() {
 
 const answer = {
   type: 'past', epoch: 'e', as_of_ms: 2999, step_ms: 1000, status: 'partial', without: ['city'],
-  rows: { totals: [[0, null, null, null, 11]], candidate: [[0, 7], [1, 4]], state: [[0, 11, null], [1, null, null]] },
+  rows: {
+    totals: [[0, null, null, null, 11]], candidate: [[0, 7], [1, 4]], state: [[0, 11, null], [1, null, null]],
+    cross: [[0, null], [1, 2], [2, 0], [3, 0]],
+  },
 };
 
 test('a picture of the past has the votes of then, the registers of now, and no more than is known', () => {
@@ -242,7 +249,7 @@ test('a picture of the past has the votes of then, the registers of now, and no 
   assert.deepEqual(model.totals(), { row: 0, id: 'all', voters: 90, candidates: 2, stored: null, counted: 11 });
   assert.deepEqual(model.candidates().map(({ votes }) => votes), [7, 4]);
   assert.deepEqual(model.rows('state'), [{ row: 0, state: 'Ohio', votes: 11, registered: 50 }]);
-  assert.deepEqual(model.aggregates(), []);
+  assert.deepEqual(model.aggregates().map(({ name }) => name), ['cross']);
   assert.equal(model.about.as_of_ms, 2999);
   assert.equal(model.about.changed_ms, 0);
   assert.deepEqual(held.candidates().map(({ votes }) => votes), [20, 10], 'the newest stays as it is');
@@ -254,6 +261,21 @@ test('a contest of which not every candidate is known is not shown in part', () 
   const { model, isWhole } = modelAt(newest(), { ...answer, rows: { ...answer.rows, candidate: [[0, 7], [1, null]] } });
   assert.ok(!isWhole);
   assert.deepEqual(model.candidates(), []);
+});
+
+test('who leads a unit is not said of some of its rows, and what is known in part is named', () => {
+  const { model, partial } = modelAt(newest(), {
+    ...answer, rows: { ...answer.rows, state: [[0, 11, null], [1, 0, null]] },
+  });
+  const units = () => unitsOf(model.rows('state'), model.rowsBy('state', 'candidate_id'), 'state', model.candidates());
+  assert.deepEqual(units().map(({ leader, share }) => [leader, share]), [[null, null], [null, null]]);
+  assert.deepEqual(partial, ['cross']);
+  assert.deepEqual(model.aggregates().map(({ isPartial }) => isPartial), [true]);
+  const whole = modelAt(newest(), {
+    ...answer, rows: { ...answer.rows, state: [[0, 3, null], [1, 0, null]], cross: [[0, 1], [1, 2], [2, 0], [3, 0]] },
+  });
+  const [ohio] = unitsOf(whole.model.rows('state'), whole.model.rowsBy('state', 'candidate_id'), 'state', whole.model.candidates());
+  assert.deepEqual([ohio.leader.id, ohio.share, whole.partial], ['b', 667, []]);
 });
 
 test('the past begins where all votes are known from then on', () => {

@@ -183,7 +183,7 @@ function createCard({ name }) {
 
 function drawCard(card, shape) {
   const [head, panels, table, empty] = card.children;
-  const rows = picture.model.rows(shape.name);
+  const rows = shape.isPartial ? [] : picture.model.rows(shape.name); // no shares of a part
   const isFar = document.documentElement.dataset.size === 'projector';
   const isTable = rows.length > 0 && !isFar && shownAsTables().includes(shape.name);
   const drawn = breakdown(shape.texts, rows, isFar ? FAR_GROUPS_MAX : undefined);
@@ -194,7 +194,8 @@ function drawCard(card, shape) {
   panels.hidden = isTable || rows.length === 0;
   table.hidden = !isTable;
   empty.hidden = rows.length > 0 && (isTable || drawn.hidden === 0);
-  setText(empty, rows.length === 0 ? words.noRows : words.breakdowns.hidden(count(drawn.hidden)));
+  const lack = shape.isPartial ? words.notWhole : words.noRows;
+  setText(empty, rows.length === 0 ? lack : words.breakdowns.hidden(count(drawn.hidden)));
   if (isTable) {
     drawTable(card, table, shape, rows);
   } else {

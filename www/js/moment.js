@@ -27,8 +27,16 @@ function rowsAt(table, given) {
   return rows;
 }
 
-// {model, isWhole}: 'model' is a copy of the newest one with the rows of that moment. Of a contest not all
-// of whose candidates are known nobody can say who leads: then it is not whole, and has no candidates.
+// Without the rows of every unit of which one is not known: nobody can say from the others who leads there.
+function wholeUnits(table, rows, given, text) {
+  const place = table.texts.indexOf(text);
+  const broken = new Set(given.filter(([id]) => !rows[id]).map(([id]) => table.rows[id]?.texts[place]));
+  return rows.filter(({ texts }) => !broken.has(texts[place]));
+}
+
+// {model, isWhole, partial}: 'model' is a copy of the newest one with the rows of that moment. Of a contest
+// not all of whose candidates are known nobody can say who leads: then it is not whole, and has no
+// candidates. 'partial' names the tables of which not all rows are known; theirs say 'isPartial', too.
 export function modelAt(newest, answer) {
   const model = newest.copy();
   const contest = model.preload.contests[0]?.table;
@@ -37,10 +45,18 @@ export function modelAt(newest, answer) {
   const isWhole = candidates !== undefined && !answer.without.includes(contest)
     && given(contest).every(([, ...values]) => isKnown(candidates, values));
 
+  const { text } = model.units();
+
   model.tables = new Map([...model.tables].filter(([name]) => !answer.without.includes(name))
-    .map(([name, table]) => [name, {
-      ...table, rows: name === contest && !isWhole ? [] : rowsAt(table, given(name)),
-    }]));
+    .map(([name, table]) => {
+      const rows = name === contest && !isWhole ? [] : rowsAt(table, given(name));
+      const isCross = table.texts.length > 1 && table.texts.includes(text);
+      return [name, {
+        ...table,
+        rows: isCross ? wholeUnits(table, rows, given(name), text) : rows,
+        isPartial: given(name).some(([id]) => !rows[id]),
+      }];
+    }));
   model.about = {
     ...model.about,
     as_of_ms: answer.as_of_ms,
@@ -50,5 +66,6 @@ export function modelAt(newest, answer) {
     status: answer.status,
     source: 'quiet',
   };
-  return { model, isWhole };
+  const partial = [...model.tables.values()].filter(({ isPartial }) => isPartial).map(({ name }) => name);
+  return { model, isWhole, partial };
 }

@@ -60,6 +60,7 @@ export class Replay {
       this.from = null; // the first of them, if only of an earlier epoch
       this.past = null;
       this.answer = null;
+      this.partial = []; // tables of which it does not know every row
       this.hasFailed = false;
       this.bar.hidden = false;
       document.body.classList.add('is-past');
@@ -147,7 +148,8 @@ export class Replay {
     }
     const answer = { ...given, as_of_ms: given.as_of_ms || at };
     this.answer = answer;
-    const { model, isWhole } = modelAt(newest, answer);
+    const { model, isWhole, partial } = modelAt(newest, answer);
+    this.partial = partial;
     this.past = {
       model,
       asOfMs: answer.as_of_ms,
@@ -284,17 +286,34 @@ export class Replay {
     this.#note();
   }
 
-  // Of the places, totals by candidate tell who leads there.
+  // What the open view lacks of this moment.
   #note() {
-    const missed = this.context.newest().aggregates().filter(({ texts }) => this.view === 'breakdowns'
-      || (this.view === 'places' && texts.includes('candidate_id'))).map(({ name }) => name);
-    const without = (this.answer?.without ?? []).filter((name) => missed.includes(name));
-    const hasFailed = this.hasFailed || this.player.hasFailed;
-    const text = hasFailed
-      ? words.replay.failed
-      : this.isWaiting ? words.replay.waiting
-      : without.length > 0 ? words.replay.without(without.map((name) => this.#titleOf(name)).join(', ')) : '';
+    const text = this.#said();
     byId('replay-note').hidden = text === '';
     setText(byId('replay-note'), text);
+  }
+
+  #said() {
+    if (this.hasFailed || this.player.hasFailed) {
+      return words.replay.failed;
+    }
+    if (this.isWaiting) {
+      return words.replay.waiting;
+    }
+    const drawn = this.#drawn();
+    const titles = (names) => names.filter((name) => drawn.includes(name)).map((name) => this.#titleOf(name)).join(', ');
+    const without = titles(this.answer?.without ?? []);
+    const partial = titles(this.partial);
+    return [without && words.replay.without(without), partial && words.replay.partial(partial)]
+      .filter((text) => text !== '').join(' ');
+  }
+
+  // The tables that the open view draws beside candidates and totals. Of the places, totals by candidate
+  // tell who leads there.
+  #drawn() {
+    const newest = this.context.newest();
+    const aggregates = newest.aggregates().filter(({ texts }) => this.view === 'breakdowns'
+      || (this.view === 'places' && texts.includes('candidate_id'))).map(({ name }) => name);
+    return this.view === 'places' ? [newest.units().table, ...aggregates] : aggregates;
   }
 }
