@@ -6,6 +6,8 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
+import { pause } from './basics.mjs';
+
 const { env } = process;
 
 // Of the variables 'names', the first that is not set, in words; null if all are.
@@ -117,9 +119,7 @@ export class Election {
       if (Date.now() > end) {
         throw new Error(`${what}: not within ${ms} ms\n${this.log.slice(-4000)}`);
       }
-      await new Promise((resolve) => {
-        setTimeout(resolve, 20);
-      });
+      await pause(20);
     }
   }
 

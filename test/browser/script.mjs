@@ -4,14 +4,11 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 
+import { pause, seeded } from './basics.mjs';
 import { freePort } from './election.mjs';
 
 const { env } = process;
 const READY_MS = 60000;
-
-const pause = (ms) => new Promise((resolve) => {
-  setTimeout(resolve, ms);
-});
 
 // What the daemon serves, and nothing that it counts.
 export class Files {
@@ -69,15 +66,6 @@ export const SHAPES = {
   city: { title: 'City', texts: ['city'], columns: ['votes'] },
   state_candidate: { title: 'State candidate', texts: ['state', 'candidate_id'], columns: ['votes'] },
 };
-
-// A small seeded generator, so that a failure can be repeated.
-export function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    return state / 4294967296;
-  };
-}
 
 export class Count {
   // 'people' [{name, party}], 'states' and 'cities' names; each state has 'registered' voters. Of a table in

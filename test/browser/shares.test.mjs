@@ -5,15 +5,7 @@ import { test } from 'node:test';
 import {
   Baseline, progress, shares, standing, turnout,
 } from '../../www/js/shares.js';
-
-// A small seeded generator, so that a failure can be repeated.
-function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    return state / 4294967296;
-  };
-}
+import { seeded } from './basics.mjs';
 
 test('shares of 10,000 random contests add up to 100.0 and are off by less than a tenth', () => {
   const seed = 20241105;

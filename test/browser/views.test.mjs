@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 
+import { contrast, pause, seeded } from './basics.mjs';
 import { Election } from './election.mjs';
 import {
   Browser, judge, numberOf, numbersOf, shoot, skipWithoutBrowser, textOf,
@@ -24,18 +25,6 @@ let page;
 let views; // as in their addresses
 let sides; // what a page of its own sees meanwhile of socket and API
 
-// A small seeded generator, so that a failure can be repeated.
-function seeded(seed) {
-  let state = seed;
-  return () => {
-    state = (state * 1664525 + 1013904223) % 4294967296;
-    return state / 4294967296;
-  };
-}
-
-const pass = (ms) => new Promise((resolve) => {
-  setTimeout(resolve, ms);
-});
 const counted = async () => (await election.get('/api/v1/snapshot')).rows.totals[0][4];
 
 // What a view has once it is whole, also of what it asks for when it is opened.
@@ -103,7 +92,7 @@ test('paused, nothing on the page changes, and one repaint makes it current', as
   await page.reload();
   await election.waitFor('the one picture', 10000, async () => (await numberOf(page, 'counted')) > before);
   const again = await words();
-  await pass(1500);
+  await pause(1500);
   assert.equal(await words(), again, 'the pause is remembered');
   await page.click('#pause');
   const after = await counted();
@@ -136,7 +125,7 @@ test(`cut off ${CUTS} times, the figures are those of the database`, async () =>
   await show('places');
   for (let i = 0; i < CUTS; i += 1) {
     await isOpen(i % 2 === 0 ? 2 : 0);
-    await pass(random() * 120);
+    await pause(random() * 120);
     await page.evaluate(() => window.socket.close());
   }
   await isOpen(2);
@@ -316,17 +305,6 @@ test('colours stand out from both grounds, by themselves or by an outline', asyn
 });
 
 const bytesOf = (hex) => hex.slice(1).match(/../g).map((byte) => parseInt(byte, 16));
-
-function luminance(bytes) {
-  const [r, g, b] = bytes.map((byte) => byte / 255)
-    .map((part) => (part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4));
-  return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-}
-
-function contrast(one, other) {
-  const [dark, light] = [luminance(one), luminance(other)].sort((a, b) => a - b);
-  return (light + 0.05) / (dark + 0.05);
-}
 
 test('printed, it is one column, black on white, with its times', async () => {
   const printed = () => page.evaluate(() => {
