@@ -30,14 +30,19 @@ export class Files {
     made.ended = new Promise((resolve) => {
       made.daemon.on('exit', resolve);
     });
-    await made.#answers();
+    try {
+      await made.#answers();
+    } catch (error) {
+      await made.end(); // nobody holds it yet
+      throw error;
+    }
     return made;
   }
 
   async #answers() {
     const end = Date.now() + READY_MS;
     while (!await fetch(`${this.url}/healthz`).then(({ ok }) => ok, () => false)) {
-      if (Date.now() > end || this.daemon.exitCode !== null) {
+      if (Date.now() > end || this.daemon.exitCode !== null || this.daemon.signalCode !== null) {
         throw new Error(`the daemon does not answer:\n${this.log}`);
       }
       await pause(20);
@@ -328,6 +333,9 @@ export class Script {
   // Until the page asks for a socket; on a machine that does too much at once a script of it may not have come.
   async begins() {
     for (let i = 1; !await this.page.evaluate(() => window.feed.socket !== null); i += 1) {
+      if (i === 3000) {
+        throw new Error('the page asks for no socket, also when it is loaded anew');
+      }
       if (i % 500 === 0) {
         await this.page.reload();
       }
@@ -355,14 +363,17 @@ export class Script {
     await this.page.clock.runFor(ms);
   }
 
-  // Time goes by until it is so; between steps what was asked for arrives.
+  // Time goes by until it is so, and slowly: what was asked for, as a module, arrives in real time, and on a
+  // machine that does too much at once the page would give its feed up meanwhile.
   async passUntil(what, isTrue, stepMs = 500) {
-    for (let i = 0; i < 500; i += 1) {
+    for (let i = 0; i < 1500; i += 1) {
       if (await isTrue()) {
         return;
       }
-      await this.pass(stepMs);
-      await pause(i < 50 ? 0 : 20);
+      if (i % 3 === 1) {
+        await this.pass(stepMs);
+      }
+      await pause(20);
     }
     throw new Error(`${what}: not within ${500 * stepMs} ms of the page's own time`);
   }
