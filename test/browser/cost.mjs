@@ -8,6 +8,7 @@
 //     VOTINGD_PLUGINS=$PWD/build/src/stages VOTINGD_WWW=$PWD/build/www
 //   test/browser/cost.mjs [VOTES [SECONDS]]      50000 20
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 
 import { Election } from './election.mjs';
 import { Browser, numberOf, skipWithoutBrowser } from './page.mjs';
@@ -34,15 +35,18 @@ const ROWS = {
 };
 
 class Publisher {
-  constructor(prefix) {
-    this.topics = Object.entries(ROWS).map(([topic, rows]) => ({
+  static async begin(prefix) {
+    const made = new Publisher();
+    made.topics = Object.entries(ROWS).map(([topic, rows]) => ({
       keys: rows.map((row) => (topic === 'aggregated_votes_per_candidate' ? row.candidate_id : Object.values(row).join('/'))),
       rows,
       count: topic === 'aggregated_turnout_by_location' ? 'count' : 'total_votes',
       kcat: spawn('kcat', ['-P', '-q', '-b', process.env.KAFKA_BROKERS, '-t', prefix + topic, '-K', '\t', '-X', 'linger.ms=5'], { stdio: ['pipe', 'ignore', 'inherit'] }),
     }));
-    this.begun = performance.now();
-    this.timer = setInterval(() => this.#tick(), TICK_MS);
+    await Promise.all(made.topics.map(({ kcat }) => once(kcat, 'spawn'))); // or why not
+    made.begun = performance.now();
+    made.timer = setInterval(() => made.#tick(), TICK_MS);
+    return made;
   }
 
   // All votes that are due, dealt out evenly: nearly every row changes in every tick, the worst case.
@@ -106,7 +110,7 @@ let publisher;
 let browser;
 try {
   await election.waitFor('the page', 60000, async () => (await fetch(election.url)).ok);
-  publisher = new Publisher(`${election.name}_`);
+  publisher = await Publisher.begin(`${election.name}_`);
   browser = await Browser.begin(election);
   const browserCdp = await browser.chromium.newBrowserCDPSession();
   const probe = await browser.open();
