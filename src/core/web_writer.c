@@ -357,13 +357,19 @@ static size_t count_untold(const struct vd_web_registry *registry)
     return count;
 }
 
+/* With the lock: wait until a client was put down, or until then at the latest. */
+static void wait_for_idle(struct vd_web_registry *registry, int64_t until_ns)
+{
+    struct timespec until = {.tv_sec = until_ns / 1000000000, .tv_nsec = until_ns % 1000000000};
+
+    (void)pthread_cond_timedwait(&registry->idle, &registry->lock, &until); /* the caller looks */
+}
+
 void vd_web_registry_drain(struct vd_web_registry *registry, int64_t ms)
 {
     struct vd_web_client *client;
     int64_t deadline_ns = vd_mono_ns() + ms * 1000000;
-    struct timespec deadline = {.tv_sec = deadline_ns / 1000000000,
-                                .tv_nsec = deadline_ns % 1000000000};
-    int error = 0;
+    int64_t tick_ns = 0;
 
     vd_web_lock(registry);
     registry->is_draining = true;
@@ -371,8 +377,12 @@ void vd_web_registry_drain(struct vd_web_registry *registry, int64_t ms)
     {
         vd_web_client_evict(registry, client, VD_WEB_DRAIN);
     }
-    while (count_untold(registry) > 0 && error != ETIMEDOUT) {
-        error = pthread_cond_timedwait(&registry->idle, &registry->lock, &deadline);
+    while (count_untold(registry) > 0 && vd_mono_ns() < deadline_ns) {
+        if (vd_mono_ns() >= tick_ns) {
+            vd_web_writers_tick(registry); /* the loop is in here, not at its timer */
+            tick_ns = vd_mono_ns() + VD_WEB_TICK_MS * INT64_C(1000000);
+        }
+        wait_for_idle(registry, tick_ns);
     }
     vd_web_unlock(registry);
 }

@@ -415,6 +415,9 @@ TEST(threads_that_are_missing_keep_the_server_from_starting)
 
 /* --- the end --- */
 
+#define FRAMES "votingd_websocket_frames_total"
+#define HELD_UP_MS 300 /* a writer that has written nothing for so long */
+
 TEST(closing_says_bye_to_every_client)
 {
     struct rig rig;
@@ -436,6 +439,55 @@ TEST(closing_says_bye_to_every_client)
         assert_non_null(strstr(bye, "\"reason\":\"drain\",\"retry_ms\":1000}"));
         ws_assert_closed(&ws[i], 1001);
     }
+}
+
+/* Publish on the loop, whose housekeeping rests meanwhile, until the one writer is held up with all
+ * 'clients' in its batch, and close. */
+static void hold_up_and_close(struct rig *rig, const void *clients)
+{
+    struct rig_publication publication = {.seq = 1, .has_delta = true, .bytes = 16000};
+    double frames, all = *(const int *)clients;
+    int ms = 0;
+
+    while (ms < HELD_UP_MS) {
+        frames = rig_metric(rig, FRAMES);
+        publication.seq++;
+        rig_publish_job(rig, &publication);
+        for (ms = 0; ms < HELD_UP_MS && rig_metric(rig, FRAMES) < frames + all; ms++) {
+            (void)poll(NULL, 0, 1); /* nothing tells when a counter moves */
+        }
+    }
+    vd_web_close(vd_take(rig->web));
+}
+
+/* The dead one is the first of a batch; without help nobody would take the others off its writer.
+ */
+TEST(closing_says_bye_to_those_behind_a_client_that_does_not_read)
+{
+    static const char *const options[] = {"writers", "1", "credit_bytes", "16777216", NULL};
+    const int clients = 3;
+    struct rig rig;
+    struct ws dead, good[2];
+
+    rig_open(&rig, options, rig_add_socket);
+    rig.receive_bytes = 4096;
+    ws_open_at_1(&dead, &rig);
+    rig.receive_bytes = 0;
+    ws_open_at_1(&good[0], &rig);
+    ws_open_at_1(&good[1], &rig);
+    rig_do(&rig, hold_up_and_close, &clients);
+    for (int i = 0; i < 2; i++) {
+        const char *text = ws_read(&good[i], WS_READ_MS);
+
+        while (text != NULL && strncmp(text, "delta ", 6) == 0) {
+            text = ws_read(&good[i], WS_READ_MS);
+        }
+        assert_non_null(text);
+        assert_non_null(strstr(text, "\"reason\":\"drain\",\"retry_ms\":1000}"));
+        ws_assert_closed(&good[i], 1001);
+    }
+    ws_close(&dead);
+    rig_close(&rig);
 }
 
 /* --- many at once --- */
@@ -520,4 +572,5 @@ RUN_TESTS(
     cmocka_unit_test(the_limit_of_open_files_is_raised_as_far_as_needed_or_the_start_says_how),
     cmocka_unit_test(threads_that_are_missing_keep_the_server_from_starting),
     cmocka_unit_test(closing_says_bye_to_every_client),
+    cmocka_unit_test(closing_says_bye_to_those_behind_a_client_that_does_not_read),
     cmocka_unit_test(clients_come_and_go_while_pictures_are_published))
