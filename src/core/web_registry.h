@@ -260,10 +260,10 @@ enum vd_status vd_web_writers_start(struct vd_web_registry *registry,
                                     struct vd_err *err) VD_MUST_CHECK;
 
 /* Expects the lock. Free the clients that a writer holds which is held up by another one; evict
- * that one if its write takes longer than VD_WEB_WRITE_MAX_MS, and have it shut down. When clients
- * wait and no writer gets on, replace those that are stuck, as far as spare ones are left, and
- * start as many as are stuck already: however many peers die at once, the others wait for a few
- * times VD_WEB_STUCK_MS. */
+ * that one if its write takes longer than VD_WEB_WRITE_MAX_MS, and have it shut down if it takes as
+ * long again. When clients wait and no writer gets on, replace those that are stuck, as far as
+ * spare ones are left, and start as many as are stuck already: however many peers die at once, the
+ * others wait for a few times VD_WEB_STUCK_MS. */
 void vd_web_writers_tick(struct vd_web_registry *registry);
 
 /* Say bye to every client and wait until they know it, at most 'ms'. */

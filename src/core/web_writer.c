@@ -290,12 +290,15 @@ static void mark_stuck(struct vd_web_writer *writer)
     }
 }
 
-/* With the lock: a write that goes on for too long, perhaps byte by byte, ends with its client. */
-static void end_write(struct vd_web_writer *writer)
+/* With the lock: free the others of a writer that is held up. A write that goes on for too long,
+ * perhaps byte by byte, ends with its client; but not at once, for it may be the writer that had no
+ * core, and a frame that is out late is still followed by its bye. */
+static void relieve(struct vd_web_writer *writer)
 {
     int64_t now_ms = vd_mono_ms();
     struct vd_web_client *client;
 
+    take_back(writer); /* now the first that is not settled is the one it is at */
     if (writer->settled == writer->count ||
         now_ms - atomic_load(&writer->since_ms) <= VD_WEB_WRITE_MAX_MS) {
         return;
@@ -303,7 +306,7 @@ static void end_write(struct vd_web_writer *writer)
     client = writer->batch[writer->settled].client;
     if (client->evicted == VD_WEB_NO_REASON) {
         vd_web_client_evict(writer->registry, client, VD_WEB_SLOW_WRITE);
-        client->cut_ms = now_ms;
+        client->cut_ms = now_ms + VD_WEB_WRITE_MAX_MS;
     }
 }
 
@@ -326,8 +329,7 @@ void vd_web_writers_tick(struct vd_web_registry *registry)
      * would make that worse. */
     bool is_moving = registry->served != registry->served_before;
 
-    for_each_held_up(registry, take_back);
-    for_each_held_up(registry, end_write);
+    for_each_held_up(registry, relieve);
     registry->served_before = registry->served;
     if (TAILQ_EMPTY(&registry->ready)) {
         return;
