@@ -323,8 +323,9 @@ static int leave_closed(struct vd_web_client *client, const char *payload, size_
         code = 1002;
     }
     vd_web_lock(registry);
-    vd_web_client_hush(registry, client); /* nothing may follow the close */
-    is_told = client->is_close_sent;
+    vd_web_client_hush(registry, client);                     /* nothing may follow the close */
+    is_told = client->is_close_sent && client->frame == NULL; /* else that is its bye */
+    vd_web_frame_unref(vd_take(client->frame)); /* it has closed, and nothing would cut it */
     client->is_close_sent = true;
     vd_web_unlock(registry);
     return leave(client, is_told ? NULL : vd_web_frame_close(NULL, code, ""));
