@@ -82,7 +82,7 @@ TEST(a_file_that_is_too_long_or_is_not_there_is_refused)
 {
     VD_AUTO(mem) char *text = vd_alloc(BASELINE_BYTES_MAX + 1);
     VD_AUTO(mem)
-    char *words = vd_format("option \"baseline\": \"%s\" has more than 262144 bytes", path);
+    char *words = vd_format("option \"baseline\": \"%s\" has more than 65536 bytes", path);
     struct vd_err err = {0};
 
     write_file(text, BASELINE_BYTES_MAX + 1);

@@ -8,7 +8,8 @@
 #include "election/scenario.h"
 #include "err.h"
 
-#define BASELINE_BYTES_MAX 262144 /* of the file: every page gets it when it connects */
+/* Of the file: every page gets it when it connects, in a frame that has a second. */
+#define BASELINE_BYTES_MAX 65536
 
 /* Read 'path'; check it without keeping it with 'votes' NULL.
  * Owns:  the caller ends 'votes' with el_scenario_free; written on success only.

@@ -86,7 +86,7 @@ static const struct vd_opt dashboard_opts[] = {
     VD_OPT(struct dashboard, baseline, .def = "", .max = 4096,
            .help = "votes that the shares are compared with, those of the last election or of the "
                    "simulation's scenario: a file as config/scenarios/README.md describes it, of "
-                   "256 KiB at most; without, nothing is compared"),
+                   "64 KiB at most; without, nothing is compared"),
     VD_OPT(struct dashboard, baseline_label, .def = "last election", .min = 1, .max = 40,
            .help = "what these votes are called on the page, behind \"vs\""),
     VD_OPT(struct dashboard, tick_ms, .def = "50", .min = 16, .max = 5000,
