@@ -4,6 +4,7 @@
  * and shuts it down; its thread then leaves by itself. */
 #include <arpa/inet.h>
 #include <dirent.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,7 +13,7 @@
 #include "alloc.h"
 #include "web_registry.h"
 
-#define DUE_MAX 256 /* at a time; the others are there the next time */
+#define DUE_MAX 256 /* at a time; the others are still due at the next look */
 
 struct due {
     in_addr_t address;
@@ -42,13 +43,17 @@ static bool is_among(const struct due *due, size_t count, int fd)
 
 /* The connection is open as long as the client is in the registry, so that its descriptor cannot
  * belong to another by now. */
-static void shut_down(const struct due *due, size_t count)
+static void shut_down(const struct vd_log *log, const struct due *due, size_t count)
 {
     DIR *folder = opendir("/proc/self/fd");
     const struct dirent *entry;
 
     if (folder == NULL) {
-        return; /* no descriptor to spare, perhaps: the next time */
+        vd_warn(log,
+                "could not look for %zu websockets to shut down: %s; trying again in %d s (the "
+                "limit of open files: ulimit -n, LimitNOFILE of a service)",
+                count, strerror(errno), VD_WEB_CUT_MS / 1000);
+        return;
     }
     while ((entry = readdir(folder)) != NULL) {
         int fd = atoi(entry->d_name); /* "." and "..": 0, which is no connection of ours */
@@ -83,6 +88,6 @@ void vd_web_cut(struct vd_web_registry *registry, int64_t now_ms)
         }
     }
     if (count > 0) {
-        shut_down(due, count);
+        shut_down(registry->log, due, count);
     }
 }
