@@ -27,6 +27,9 @@ TEST(columns_and_rows_are_read)
     el_scenario_free(scenario);
 }
 
+#define LONG \
+    "Federation of the Thirty-Nine Character" /* 39 bytes: half of the next character would fit */
+
 TEST(a_wrong_line_is_named)
 {
     static const struct {
@@ -35,6 +38,10 @@ TEST(a_wrong_line_is_named)
         {"", "empty"},
         {"\n\r\n", "empty"},
         {"county,a\n", "line 1: expected the first column \"state\", got \"county\""},
+        {"s\xff\n", "line 1: expected the first column \"state\", got \"s\""},
+        {"s\x1b[2J\n", "line 1: expected the first column \"state\", got \"s\""},
+        {"state," LONG "\xc3\xb6," LONG "\xc3\xb6\n",
+         "line 1: column \"" LONG "\" stands there twice"},
         {"state\n", "line 1: expected a column of votes"},
         {"\nstate,\n", "line 2: expected 1 to 100 columns with names in UTF-8"},
         {"state,\xff\n", "line 1: expected 1 to 100 columns with names in UTF-8"},
@@ -44,6 +51,7 @@ TEST(a_wrong_line_is_named)
         {"state,a\nOhio\n", "line 2: expected 1 columns of votes, got 0"},
         {"state,a\nOhio,1,2\n", "line 2: expected 1 columns of votes, got 2"},
         {"state,a\nOhio,x\n", "line 2: \"a\": must be 0 to 1000000000000, got \"x\""},
+        {"state,a\nOhio,1\a\n", "line 2: \"a\": must be 0 to 1000000000000, got \"1\""},
         {"state,a\nOhio,-1\n", "line 2: \"a\": must be 0 to 1000000000000, got \"-1\""},
         {"state,a\nOhio,\n", "line 2: \"a\": must be 0 to 1000000000000, got \"\""},
         {"state,a\nOhio,1000000000001\n",

@@ -81,10 +81,14 @@ static bool is_name(const char *cell, size_t len)
     return len > 0 && vd_utf8_is_valid(cell, len);
 }
 
-/* As much of a cell as a message shows. */
-static int shown(size_t len)
+/* As much of a cell as a message shows: up to 40 bytes of clean text, in whole characters. */
+static int shown(const char *cell, size_t len)
 {
-    return (int)(len > 40 ? 40 : len);
+    len = len > 40 ? 40 : len;
+    while (len > 0 && !is_name(cell, len)) {
+        len--;
+    }
+    return (int)len;
 }
 
 /* One more column of votes. */
@@ -99,7 +103,7 @@ static enum vd_status take_column(struct el_scenario *scenario, size_t line, con
         if (strncasecmp(scenario->columns[i], cell, len) == 0 &&
             scenario->columns[i][len] == '\0') {
             return vd_fail(err, VD_INVALID, "line %zu: column \"%.*s\" stands there twice", line,
-                           shown(len), cell);
+                           shown(cell, len), cell);
         }
     }
     scenario->columns[scenario->column_count++] = vd_strndup(cell, len);
@@ -116,7 +120,7 @@ static enum vd_status take_header(struct el_scenario *scenario, struct line *lin
     if (!next_cell(line, &cell, &len) || len != 5 || memcmp(cell, "state", 5) != 0) {
         return vd_fail(err, VD_INVALID,
                        "line %zu: expected the first column \"state\", got \"%.*s\"", line->number,
-                       shown(len), cell);
+                       shown(cell, len), cell);
     }
     while (next_cell(line, &cell, &len)) {
         if (take_column(scenario, line->number, cell, len, err) != VD_OK) {
@@ -168,7 +172,7 @@ static enum vd_status take_row(struct el_scenario *scenario, struct line *line, 
         if (count < scenario->column_count && parse_votes(cell, len, &row->votes[count]) != VD_OK) {
             return vd_fail(err, VD_INVALID, "line %zu: \"%s\": must be 0 to %lld, got \"%.*s\"",
                            line->number, scenario->columns[count], (long long)EL_SCENARIO_VOTES_MAX,
-                           shown(len), cell);
+                           shown(cell, len), cell);
         }
         sum += count < scenario->column_count ? row->votes[count] : 0;
         count++;
