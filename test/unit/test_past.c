@@ -26,18 +26,24 @@ struct fixture {
     int64_t offsets[PICTURE_TABLES_MAX][PARTITIONS];
 };
 
-static void begin(struct fixture *fixture)
+/* With at most 'all' rows in a table; one of more than 'rows' keeps no past. */
+static void begin_with(struct fixture *fixture, uint32_t all, uint32_t rows)
 {
     struct vd_err err = {0};
 
     *fixture = (struct fixture){0};
-    picture_init(&fixture->picture, "e1", 100);
+    picture_init(&fixture->picture, "e1", all);
     assert_int_equal(picture_add_table(&fixture->picture, "group", &fixture->groups, &err), VD_OK);
     fixture->history = history_new(
-        &(struct history_limits){.points = 100, .rows = 20, .tables = PICTURE_TABLES_MAX});
+        &(struct history_limits){.points = 100, .rows = rows, .tables = PICTURE_TABLES_MAX});
     fixture->past = (struct past){.picture = &fixture->picture, .history = fixture->history};
     fixture->api = (struct api){
         .picture = &fixture->picture, .history = fixture->history, .past = &fixture->past};
+}
+
+static void begin(struct fixture *fixture)
+{
+    begin_with(fixture, 100, 20);
 }
 
 static void end(struct fixture *fixture)
@@ -286,9 +292,30 @@ TEST(an_answer_is_made_once_until_one_of_its_totals_changes)
     end(&fixture);
 }
 
+TEST(an_answer_too_long_to_keep_has_no_etag_and_takes_no_place)
+{
+    const struct vd_web_request request = {
+        .method = "GET", .path = "", .query = "as_of_ms=1700000000000", .if_none_match = ""};
+    struct vd_web_response response = {0};
+    struct fixture fixture;
+
+    begin_with(&fixture, 6000, 6000);
+    for (uint32_t i = 0; i < 6000; i++) {
+        take(&fixture, fixture.groups, add_row(&fixture, fixture.groups, i), NIGHT_MS, 1000000, 0);
+    }
+    assert_true(picture_settle(&fixture.picture));
+    api_snapshot(&fixture.api, &request, &response);
+    assert_true(response.body.len > PAST_KEPT_BYTES);
+    assert_string_equal(response.etag, "");
+    assert_int_equal(fixture.past.made, 0);
+    vd_buf_fini(&response.body);
+    end(&fixture);
+}
+
 RUN_TESTS(cmocka_unit_test(a_picture_of_the_past_is_the_history_point_by_point),
           cmocka_unit_test(before_the_first_point_there_are_no_votes_and_the_register_has_no_past),
           cmocka_unit_test(after_the_last_point_it_is_the_newest_picture),
           cmocka_unit_test(a_table_without_a_past_is_named_and_left_out),
           cmocka_unit_test(a_total_whose_past_is_lost_is_a_gap_and_none_at_all_is_nothing),
-          cmocka_unit_test(an_answer_is_made_once_until_one_of_its_totals_changes))
+          cmocka_unit_test(an_answer_is_made_once_until_one_of_its_totals_changes),
+          cmocka_unit_test(an_answer_too_long_to_keep_has_no_etag_and_takes_no_place))

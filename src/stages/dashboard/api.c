@@ -134,8 +134,10 @@ static void answer_past(const struct api *api, int64_t at_ms, const struct vd_we
 {
     const struct past_answer *answer = past_at(api->past, at_ms);
 
-    (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
-                   answer->number); /* fits: 16 characters and 20 digits */
+    if (answer->number > 0) {
+        (void)snprintf(response->etag, sizeof(response->etag), "p-%s-%" PRIu64, api->picture->epoch,
+                       answer->number); /* fits: 16 characters and 20 digits */
+    }
     if (!api_is_known(request, response)) {
         vd_buf_add(&response->body, answer->body.data, answer->body.len);
     }

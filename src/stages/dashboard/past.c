@@ -14,6 +14,7 @@ void past_fini(struct past *past)
     for (size_t i = 0; i < PAST_KEPT; i++) {
         vd_buf_fini(&past->kept[i].body);
     }
+    vd_buf_fini(&past->large.body);
 }
 
 /* A row that never had a record had no votes then if it has none now. */
@@ -70,19 +71,22 @@ static void write_answer(const struct past *past, const struct history_range *ra
     const struct picture *picture = past->picture;
     struct picture_frame frame = *picture_frame_last(picture);
     struct wire_past about = {.as_of_ms = answer->as_of_ms, .step_ms = answer->step_ms};
-    int64_t sums[PICTURE_TABLES_MAX];
+    int64_t counted = PICTURE_NULL;
 
     for (size_t table = PICTURE_CANDIDATE; table < picture->table_count; table++) {
         bool is_too_large = history_is_too_large(past->history, table);
+        int64_t sum;
 
         if (is_too_large) {
             about.without[about.without_count++] = picture->tables[table].name;
             frame.counts[table] = 0;
         }
-        sums[table] = read_table(past, table, range, &frame);
-        sums[table] = is_too_large ? PICTURE_NULL : sums[table];
+        sum = read_table(past, table, range, &frame);
+        if (table == PICTURE_CANDIDATE && !is_too_large) {
+            counted = sum;
+        }
     }
-    put_totals(&frame, sums[PICTURE_CANDIDATE]);
+    put_totals(&frame, counted);
     wire_past(&answer->body, picture, &frame, &about);
     for (size_t table = 0; table < picture->table_count; table++) {
         free(frame.values[table]);
@@ -106,23 +110,25 @@ const struct past_answer *past_at(struct past *past, int64_t at_ms)
     struct history_range range = history_at(past->history, at_ms);
     int64_t as_of_ms = range.count > 0 ? range.from_ms + range.step_ms - 1 : 0;
     struct past_answer *answer = NULL;
+    struct past_answer made;
 
     forget_changed(past);
     for (size_t i = 0; i < PAST_KEPT; i++) {
         answer = &past->kept[i];
         if (answer->number > 0 && answer->as_of_ms == as_of_ms &&
-            answer->step_ms == range.step_ms && answer->texts_seq == past->picture->texts_seq &&
-            answer->body.len <= PAST_KEPT_BYTES) {
+            answer->step_ms == range.step_ms && answer->texts_seq == past->picture->texts_seq) {
             return answer;
         }
     }
-    past->made++;
-    answer = &past->kept[past->made % PAST_KEPT];
+    made = (struct past_answer){
+        .texts_seq = past->picture->texts_seq, .as_of_ms = as_of_ms, .step_ms = range.step_ms};
+    write_answer(past, &range, &made);
+    answer = &past->large;
+    if (made.body.len <= PAST_KEPT_BYTES) {
+        made.number = ++past->made;
+        answer = &past->kept[made.number % PAST_KEPT];
+    }
     vd_buf_fini(&answer->body);
-    *answer = (struct past_answer){.number = past->made,
-                                   .texts_seq = past->picture->texts_seq,
-                                   .as_of_ms = as_of_ms,
-                                   .step_ms = range.step_ms};
-    write_answer(past, &range, answer);
+    *answer = made;
     return answer;
 }

@@ -1,6 +1,7 @@
 /* Pictures of the past: the totals of every table at one moment of event time, from what the
  * history keeps. What it does not keep is null. An answer is made once for each step of the
- * history's axis and kept until a total of it changes. All on the loop thread. */
+ * history's axis and kept until a total of it changes, unless it is long. All on the loop thread.
+ */
 #ifndef VD_DASHBOARD_PAST_H
 #define VD_DASHBOARD_PAST_H
 
@@ -15,7 +16,7 @@
 
 /* One answer. */
 struct past_answer {
-    uint64_t number;    /* how many were made until this one; 0: none yet */
+    uint64_t number;    /* of those that were kept; 0: is none of them */
     uint64_t texts_seq; /* of the picture whose rows it has */
     int64_t as_of_ms;
     int64_t step_ms;
@@ -24,10 +25,11 @@ struct past_answer {
 
 /* Zeroed but for what is borrowed. */
 struct past {
-    const struct picture *picture; /* borrowed, like the history */
-    struct history *history;       /* this is who asks for its news */
-    uint64_t made;
+    const struct picture *picture;      /* borrowed, like the history */
+    struct history *history;            /* this is who asks for its news */
+    uint64_t made;                      /* answers that were kept so far */
     struct past_answer kept[PAST_KEPT]; /* a ring by number */
+    struct past_answer large;           /* the last one that was not */
 };
 
 void past_fini(struct past *past);
