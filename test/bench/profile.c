@@ -54,6 +54,7 @@ double profile_end(struct profile *profile, pid_t pid)
     FILE *script;
 
     if (profile->perf <= 0 || waitpid(profile->perf, &status, 0) != profile->perf || status != 0) {
+        (void)unlink(profile->path); /* perf may have begun it */
         return -1;
     }
     (void)snprintf(command, sizeof(command), "perf script -i %s --pid %d -F tid,ip,sym 2>/dev/null",
