@@ -158,12 +158,13 @@ void count_send_from(struct count *count, int32_t partition, int64_t second,
 }
 
 /* A vote with one header in text, without position. */
-void count_send_with(struct count *count, int64_t offset, const char *name, const char *text)
+void count_send_with(struct count *count, int32_t partition, int64_t offset, const char *name,
+                     const char *text)
 {
     struct peer_header headers[] = {{name, text, strlen(text)}, {NULL, NULL, 0}};
-    char *value = format_vote(0, 0, offset);
+    char *value = format_vote(partition, 0, offset);
 
-    peer_send_headers(count->votes, 0, "k", value, headers);
+    peer_send_headers(count->votes, partition, "k", value, headers);
     free(value);
 }
 

@@ -53,8 +53,9 @@ struct count_source {
 void count_send_from(struct count *count, int32_t partition, int64_t second,
                      const struct count_source *source);
 
-/* A vote in partition 0 with one header in text, without position. */
-void count_send_with(struct count *count, int64_t offset, const char *name, const char *text);
+/* A vote with one header in text, without position. */
+void count_send_with(struct count *count, int32_t partition, int64_t offset, const char *name,
+                     const char *text);
 
 /* The next vote of a partition, as the voting stage would emit it; or so many, in turn, flushed. */
 void count_send(struct count *count, int32_t partition, int64_t second);

@@ -113,7 +113,7 @@ TEST(a_letter_at_the_end_of_its_partition_is_written_once)
     count_start_ready(&count);
     count_send_all(&count, 20);
     count_wait_published(&count, 20);
-    count_send_with(&count, 100, "vd-src", "\x01");
+    count_send_with(&count, 0, 100, "vd-src", "\x01");
     peer_flush();
     count_wait_metric(&count, "dead_letters_total", 1);
     assert_int_equal(election_stop(&count.election, 0, SIGKILL), 128 + SIGKILL);

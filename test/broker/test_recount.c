@@ -165,11 +165,11 @@ TEST(a_recount_counts_replayed_votes_once_and_sets_nothing_aside_again)
     count_open(&count, "replays");
     count_start_ready(&count);
     count_send_all(&count, 20);
-    count_send_with(&count, 100, "vd-src", "\x01"); /* at offset 5 */
+    count_send_with(&count, 0, 100, "vd-src", "\x01"); /* at offset 5 */
     peer_send(count.votes, 0, "k", "no vote");
-    count_send_with(&count, 100, "vd-replay", "aggregation 5");
-    count_send_with(&count, 0, "vd-replay", "aggregation 0");
-    count_send_with(&count, 0, "vd-replay", "enriched 0");
+    count_send_with(&count, 0, 100, "vd-replay", "aggregation 5");
+    count_send_with(&count, 0, 0, "vd-replay", "aggregation 0");
+    count_send_with(&count, 0, 0, "vd-replay", "enriched 0");
     peer_flush();
     count_wait_published(&count, 22);
     assert_true(count_metric(&count, "dead_letters_total") == 2);
@@ -178,7 +178,7 @@ TEST(a_recount_counts_replayed_votes_once_and_sets_nothing_aside_again)
     count_start(&count, "rebuild=1", NULL);
     count_wait_published(&count, 21);
     election_wait_log(&count.election, 0, "counted anew up to offset 10: 6 votes", 60);
-    count_send_with(&count, 101, "vd-src", "\x01"); /* its letter is the only one this time */
+    count_send_with(&count, 0, 101, "vd-src", "\x01"); /* its letter is the only one this time */
     count_send_all(&count, 20);
     count_wait_published(&count, 41);
     assert_true(count_metric(&count, "dead_letters_total") == 1);
@@ -186,17 +186,53 @@ TEST(a_recount_counts_replayed_votes_once_and_sets_nothing_aside_again)
 
     /* After a restart only another recount can say what the first one counted. */
     count_start(&count, "rebuild=1", NULL);
-    count_send_with(&count, 0, "vd-replay", "aggregation 0");
-    count_send_with(&count, 102, "vd-replay", "aggregation 10"); /* of the letter behind it */
+    count_send_with(&count, 0, 0, "vd-replay", "aggregation 0");
+    count_send_with(&count, 0, 102, "vd-replay", "aggregation 10"); /* of the letter behind it */
     peer_flush();
     election_wait_log(&count.election, 0, "repeats offset 0, which a recount may have counted", 60);
     count_wait_published(&count, 42);
     count_wait_ready(&count);
-    count_send_with(&count, 0, "vd-replay", "aggregation 0");
+    count_send_with(&count, 0, 0, "vd-replay", "aggregation 0");
     count_send_all(&count, 4);
     count_wait_published(&count, 46);
     assert_true(count_metric(&count, "recounts_total") == 1);
     assert_true(count_metric(&count, "dead_letters_total") == 0);
+    count_stop_and_close(&count);
+}
+
+/* Each of the two begins all takeovers again while the other's recount is under way. */
+TEST(replays_in_two_partitions_at_once_are_counted_in_both)
+{
+    struct count count;
+
+    count_open(&count, "both");
+    count_start_ready(&count);
+    count_send_all(&count, 400);
+    for (int32_t partition = 0; partition < 2; partition++) {
+        peer_send(count.votes, partition, "k", "no vote"); /* at offset 100 */
+    }
+    peer_flush();
+    count_wait_published(&count, 400);
+    count_wait_metric(&count, "dead_letters_total", 2);
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+
+    count_start(&count, "rebuild=1", NULL);
+    for (int32_t partition = 0; partition < 2; partition++) {
+        char words[64];
+
+        (void)snprintf(words, sizeof(words), "partition %d: counted anew up to offset 101",
+                       partition);
+        election_wait_log(&count.election, 0, words, 60);
+    }
+    assert_int_equal(election_stop(&count.election, 0, SIGTERM), 0);
+
+    for (int32_t partition = 0; partition < 2; partition++) {
+        count_send_with(&count, partition, 1000, "vd-replay", "aggregation 100");
+    }
+    peer_flush();
+    count_start(&count, NULL, "batch.records=2"); /* so that no recount ends in one batch */
+    count_wait_published(&count, 402);
+    assert_true(count_metric(&count, "recounts_total") >= 2);
     count_stop_and_close(&count);
 }
 
@@ -208,6 +244,7 @@ int main(int argc, char **argv) /* a pattern of the tests to run */
         cmocka_unit_test(
             a_recount_killed_in_the_middle_counts_once_and_shows_nothing_before_its_end),
         cmocka_unit_test(a_recount_counts_replayed_votes_once_and_sets_nothing_aside_again),
+        cmocka_unit_test(replays_in_two_partitions_at_once_are_counted_in_both),
     };
 
     if (!election_is_possible()) {

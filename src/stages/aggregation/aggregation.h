@@ -20,7 +20,7 @@ struct part {
     int64_t echoed_ms;       /* since when one is missing, if one is */
     uint64_t lost;           /* commit number that the table passed over; 0: none */
     int64_t active_ms;       /* when its last record came, or it was taken over */
-    bool is_recount_due;     /* at the next takeover */
+    bool is_recount_due;     /* a replay asks, until the recount's end */
     bool has_stale;          /* a vote of a generation that is over was told */
     size_t source;           /* its last record in the batch at hand, or VD_NO_SOURCE */
 };

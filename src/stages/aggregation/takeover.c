@@ -194,18 +194,17 @@ static struct agg_tally *load(struct aggregation *aggregation, struct vd_assign 
     return tally;
 }
 
-/* Count the partition anew if its sums do not fit (6.6), the option says so, or a replay asks. */
+/* Count the partition anew if its sums do not fit (6.6), the option says so, or a replay asks: that
+ * stays due until the recount's end, since another partition's may begin all takeovers again. */
 static void check_counts(struct aggregation *aggregation, struct agg_tally *tally,
                          int32_t partition)
 {
     struct vd_log *log = vd_stage_log(aggregation->stage);
     const struct agg_meta *meta = agg_tally_base(tally);
-    struct part *part = agg_part_get(aggregation, partition);
-    bool is_due = part->is_recount_due;
+    bool is_due = agg_part_get(aggregation, partition)->is_recount_due;
     struct vd_err err = {0};
     uint32_t wanted = 0;
 
-    part->is_recount_due = false;
     if (agg_tally_check(tally, &err) != VD_OK) {
         vd_error(log,
                  "%s: %s: records were lost or changed, or the group-by is new; counting it anew",

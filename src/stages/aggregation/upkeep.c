@@ -88,6 +88,7 @@ static void check_recount(struct aggregation *aggregation, int32_t partition)
             partition, (long long)meta->next_offset, (unsigned long long)meta->votes,
             meta->rebuilds);
     agg_tally_end_recount(tally);
+    aggregation->parts[partition].is_recount_due = false;
     vd_stage_wake(aggregation->stage);
 }
 
