@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
 import {
-  lastOf, queryOf, read, spread, until,
+  isOverAt, lastOf, queryOf, read, spread, until,
 } from '../../www/js/past.js';
 
 const answer = {
@@ -47,6 +47,10 @@ test('of the past the last point is as of its moment, and there is one before th
   assert.deepEqual(read(until(none, 999, votes), [2, 0], true), {
     stepMs: 2000, times: [-1000], lines: [{ row: 2, values: [1] }, { row: 0, values: [7] }], all: [8], rates: [null],
   });
+});
+
+test('of the past the last step is over with its last millisecond', () => {
+  assert.deepEqual([8999, 9500, 10998, 10999].map((ms) => isOverAt(answer, ms)), [true, false, false, true]);
 });
 
 test('the last value that is known', () => {

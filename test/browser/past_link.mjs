@@ -73,4 +73,37 @@ export function testPastLinks(test, open) {
     assert.equal(await script.text('replay-play'), 'Pause replay');
     await script.close();
   });
+
+  test('over time neither the past is drawn as now nor now as the past, however late answers come', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    const { page, answers } = script;
+    const { history } = answers;
+    await script.show('time', '#times-body tr');
+    const rows = () => page.locator('#times-body tr:visible').count();
+    await script.passUntil('the curves', async () => await rows() > 0);
+    const late = [];
+    answers.history = (query) => (query.get('table') === 'totals' ? history(query)
+      : new Promise((resolve) => {
+        late.push(() => resolve(history(query)));
+      }));
+    script.count.voteAnywhere(3);
+    await script.next();
+    await script.passUntil('a question of now', () => late.length === 1);
+    await script.show(linkOf(from + 4 * SECOND_MS, 'time').slice(3), '#replay-bar:not([hidden])');
+    await script.passUntil('the moment', async () => /^As of /.test(await script.text('freshness-name')), 100);
+    assert.equal(await rows(), 0);
+    late[0]();
+    await script.passUntil('a question of the past', () => late.length === 2, 100);
+    assert.equal(await rows(), 0);
+    late[1]();
+    await script.passUntil('the curves of the past', async () => await rows() > 0, 100);
+    await page.click('#replay-leave');
+    await script.passUntil('now', async () => await script.text('freshness-name') === 'Live', 100);
+    assert.equal(await rows(), 0);
+    await script.passUntil('another question of now', () => late.length === 3, 100);
+    late[2]();
+    await script.passUntil('the curves of now', async () => await rows() > 0, 100);
+    await script.close();
+  });
 }

@@ -20,6 +20,11 @@ export function until(answer, asOfMs, votes) {
   return { ...answer, rows: answer.rows.map((row) => [...row.slice(0, -1), votes.get(row[0]) ?? null]) };
 }
 
+// Whether the last step was over at that moment.
+export function isOverAt(answer, asOfMs) {
+  return (asOfMs + 1 - answer.from_ms) % answer.step_ms === 0;
+}
+
 // The sum of all rows at each point; null where one of them is not known.
 function sums(rows, points) {
   const all = [];
@@ -41,7 +46,7 @@ function rates(all, stepMs, isOver) {
 }
 
 // {stepMs, times (ms), lines: [{row, values}], all, rates}: a line for each row that is wanted, in that
-// order. 'isOver': no votes come any more.
+// order. 'isOver': no votes come any more in the last step.
 export function read(answer, wanted, isOver) {
   const { points } = answer;
   const all = sums(answer.rows, points);

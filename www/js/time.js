@@ -6,7 +6,7 @@ import {
 } from './dom.js';
 import { partyInitials } from './palette.js';
 import {
-  LINES_MAX, lastOf, queryOf, read, until,
+  LINES_MAX, isOverAt, lastOf, queryOf, read, until,
 } from './past.js';
 import { Plot, brushes, loadPlots } from './plot.js';
 import { Table } from './table.js';
@@ -39,6 +39,8 @@ const MARKUP = `
   <div id="times-table" tabindex="-1"></div>
 </section>`;
 
+const isReplay = ({ past }) => past !== null;
+
 class TimeView {
   open(root, context) {
     this.context = context;
@@ -46,6 +48,7 @@ class TimeView {
     this.lines = []; // {row, name, mark, colour} of it
     this.charts = null; // {votes, rate}, and the key of what they were made for
     this.table = null;
+    this.picture = undefined;
     this.pointed = null; // place of the point that is pointed at; null: the last
     this.askedAt = -Infinity;
     this.askedFor = '';
@@ -55,7 +58,11 @@ class TimeView {
   }
 
   update(picture) {
+    const isOther = this.picture !== undefined && isReplay(this.picture) !== isReplay(picture);
     this.picture = picture;
+    if (isOther) {
+      this.#hide();
+    }
     this.#want();
   }
 
@@ -76,7 +83,7 @@ class TimeView {
     const { model, past } = this.picture;
     const query = queryOf(minutes, model.about.as_of_ms, past !== null);
     const key = `${query} ${model.point()} ${model.about.source}`;
-    const isOther = this.askedRange !== this.#range();
+    const isOther = this.askedRange !== this.#range() || this.askedReplay !== isReplay(this.picture);
     const wait = isOther ? 0 : this.askedAt + (past === null ? ASK_MS : ASK_PAST_MS) - performance.now();
 
     byId('time-ranges').querySelector(`[value="${this.#range()}"]`).checked = true;
@@ -95,6 +102,7 @@ class TimeView {
     }
     this.askedFor = key;
     this.askedRange = this.#range();
+    this.askedReplay = isReplay(this.picture);
     this.askedAt = performance.now();
     this.#ask(query, this.context, this.picture);
   }
@@ -103,7 +111,8 @@ class TimeView {
     this.isAsking = true;
     try {
       const [answer] = await Promise.all([context.get(query), loadPlots()]);
-      if (this.context === context && answer.epoch === picture.model.epoch) {
+      if (this.context === context && answer.epoch === picture.model.epoch
+        && isReplay(picture) === isReplay(this.picture)) { // else the next question is on its way
         this.#take(answer, picture);
       }
     } catch {
@@ -134,8 +143,8 @@ class TimeView {
     });
     this.left = rows.length - this.lines.length;
     const votes = new Map(model.rows('candidate').map((one) => [one.row, one.votes]));
-    this.past = read(past === null ? answer : until(answer, past.asOfMs, votes),
-      this.lines.map(({ row }) => row), model.about.source === 'quiet');
+    this.past = read(past === null ? answer : until(answer, past.asOfMs, votes), this.lines.map(({ row }) => row),
+      past === null ? model.about.source === 'quiet' : isOverAt(answer, past.asOfMs));
     this.#paint();
   }
 
@@ -149,11 +158,30 @@ class TimeView {
     this.frame = window.requestAnimationFrame(() => this.context !== null && this.#draw());
   }
 
+  // Of the past nothing is drawn under newest numbers, nor the other way round.
+  #hide() {
+    window.cancelAnimationFrame(this.frame);
+    this.past = null;
+    this.pointed = null;
+    this.#freeCharts();
+    this.#show(false);
+  }
+
+  #show(isShown) {
+    for (const id of ['time-at', 'time-note', 'time-legend', 'times-table']) {
+      byId(id).hidden = !isShown;
+    }
+    for (const id of ['time-votes', 'time-rate', 'time-rate-title']) { // before the first vote there is no time
+      byId(id).hidden = !isShown || this.past.times.length === 0;
+    }
+  }
+
   #draw() {
     const { past, lines } = this;
     const isEmpty = lastOf(past.all) === null && past.lines.every(({ values }) => lastOf(values) === null);
 
     this.#say(isEmpty ? words.time.none : '');
+    this.#show(true);
     this.#drawCharts();
     setText(byId('time-note'), [
       past.times.length > 0 ? words.time.step(age(past.stepMs)) : '',
@@ -164,12 +192,8 @@ class TimeView {
     this.table.update(past.times.map((at, place) => ({ at, place })));
   }
 
-  // Before the first vote there is no time to draw.
   #drawCharts() {
     const { past } = this;
-    for (const id of ['time-votes', 'time-rate', 'time-rate-title']) {
-      byId(id).hidden = past.times.length === 0;
-    }
     if (past.times.length > 0) {
       this.#makeCharts();
       this.charts.votes.set(past.times, past.stepMs, past.lines.map(({ values }) => values));
