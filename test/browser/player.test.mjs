@@ -174,6 +174,22 @@ test('without an answer time stands still until there is one', async () => {
   assert.ok(world.shown.at(-1).at - last < 200, 'it goes on where it stood');
 });
 
+test('a question that fails late is asked again, and holds nothing up for good', async () => {
+  const world = new World(10 * S);
+  world.isDown = true;
+  world.player.seek(T0);
+  await world.run(9 * S);
+  assert.equal(world.player.hasFailed, false);
+  world.player.seek(T0 + 60 * S);
+  await world.run(21.5 * S);
+  assert.deepEqual([world.player.hasFailed, world.asked, world.most], [true, [0, 60, 60], 1]);
+  world.isDown = false;
+  world.latencyMs = 10;
+  await world.run(15 * S);
+  assert.equal(world.player.hasFailed, false);
+  assert.deepEqual(world.shown.map(({ at }) => at), [60]);
+});
+
 test('nobody looks: nothing is asked for, and it goes on from there', async () => {
   const world = new World();
   world.player.seek(T0);

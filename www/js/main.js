@@ -45,6 +45,7 @@ const VIEWS = [
 ];
 
 const LIVE_MS = 1000; // at most one repaint in this time
+const ANSWER_MS = 10000; // what takes longer has failed
 
 translate(document.body);
 
@@ -269,8 +270,9 @@ function addStyle(href) {
   });
 }
 
+// What was asked for before is asked for by its tag. A connection that says nothing any more is a failure.
 async function getJson(path) {
-  const response = await fetch(`/api/v1/${path}`, { cache: 'no-store' });
+  const response = await fetch(`/api/v1/${path}`, { cache: 'no-cache', signal: AbortSignal.timeout(ANSWER_MS) });
   if (response.status === 401) {
     signIn();
   }
