@@ -74,6 +74,43 @@ export function testPastLinks(test, open) {
     await script.close();
   });
 
+  test('back from the past before there is anything newer nothing of it stays', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    const { page, count } = script;
+    await script.show(linkOf(from + 4 * SECOND_MS).slice(3), '#replay-bar:not([hidden])');
+    await script.passUntil('the moment', async () => await numberOf(page, 'counted') === 5, 100);
+    count.epoch = 'e2';
+    await script.say(count.hello());
+    await page.click('#replay-leave');
+    await script.passUntil('now', async () => await page.isHidden('#replay-bar'), 100);
+    assert.equal(await script.text('lack'), 'Fetching the count');
+    assert.ok(await page.isHidden('#view-results'));
+    assert.doesNotMatch(await page.title(), /^As of/);
+    assert.equal(await addressOf(script), null);
+    await script.say(count.snapshot());
+    await script.passUntil('the newest numbers', async () => await page.isVisible('#view-results'), 100);
+    assert.equal(await numberOf(page, 'counted'), count.total());
+    assert.ok(await page.isHidden('#lack'));
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'replay');
+    await script.close();
+  });
+
+  test('where replay cannot be had the page says so and stays with the newest numbers', async () => {
+    const script = await open();
+    const { page, count } = script;
+    await page.route('**/js/replay.js', (route) => route.fulfill({ contentType: 'text/javascript', body: 'throw new Error("gone");' }));
+    await page.click('#replay');
+    await script.passUntil('that it is missing', async () => /could not be fetched/.test(await script.text('trouble')), 100);
+    assert.equal(await addressOf(script), null);
+    assert.equal(await page.getAttribute('#replay', 'aria-pressed'), 'false');
+    count.voteAnywhere(9);
+    await script.next();
+    await script.passUntil('newer numbers', async () => await numberOf(page, 'counted') === count.total(), 100);
+    assert.match(await script.text('trouble'), /newest numbers/);
+    await script.close();
+  });
+
   test('over time neither the past is drawn as now nor now as the past, however late answers come', async () => {
     const script = await open();
     const from = answerPast(script);

@@ -117,7 +117,8 @@ function paint() {
 
 // The open view shows the picture, or nothing where the past has nothing for it.
 function fillView() {
-  const lack = past?.lack(wanted?.id) ?? '';
+  const isLate = picture === null && leaves > 0; // back from the past, before there is anything newer
+  const lack = past?.lack(wanted?.id) ?? (isLate ? words.fetching : '');
   const root = document.querySelector('#main > .view');
   setText(byId('lack'), lack);
   byId('lack').hidden = lack === '';
@@ -209,19 +210,34 @@ function goTo(at) {
   window.location.hash = withMoment(viewOf(hash) === '' ? `#/${wanted?.id ?? VIEWS[0].id}` : hash, at);
 }
 
-function leavePast() {
-  goTo(null);
-  byId('replay').focus();
-}
-
 // The bar, fetched when it is first needed.
 function loadReplay() {
   replaying ??= Promise.all([import('./replay.js'), addStyle('/replay.css')]).then(([{ Replay }]) => {
+    setText(byId('trouble'), '');
     replay = new Replay({
-      get: getJson, newest: () => model, show: showPast, write: writeMoment, leave: leavePast,
+      get: getJson, newest: () => model, show: showPast, write: writeMoment, leave: () => goTo(null),
     });
   });
   return replaying;
+}
+
+function endPast() {
+  const wasInBar = byId('replay-bar').contains(document.activeElement);
+  replay.end();
+  past = null;
+  picture = null; // what it shows is over, even where nothing newer is known yet
+  leaves += 1;
+  paintedAt = -Infinity;
+  paint();
+  if (picture === null) {
+    fillView();
+    setTitle();
+  }
+  pace();
+  watch();
+  if (wasInBar) {
+    byId(byId('replay').disabled ? 'main' : 'replay').focus();
+  }
 }
 
 function followMoment() {
@@ -233,16 +249,14 @@ function followMoment() {
   if (at !== null) {
     loadReplay().then(() => isPast() && replay.go(momentOf(window.location.hash))).catch(() => {
       replaying = null; // following a link tries again
-      setText(byId('lack'), words.viewFailed);
-      byId('lack').hidden = false;
+      setText(byId('trouble'), words.replay.missing);
+      writeMoment(null);
+      followMoment();
+      paint();
+      pace();
     });
   } else if (replay?.isOn) {
-    replay.end();
-    past = null;
-    leaves += 1;
-    paint();
-    pace();
-    watch();
+    endPast();
   }
 }
 

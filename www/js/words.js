@@ -151,6 +151,7 @@ export const words = {
     times: (n) => `${integer.format(n)}×`,
     leave: 'Back to live',
     failed: 'The past could not be fetched. The page keeps trying.',
+    missing: 'Replay could not be fetched. These are the newest numbers.',
     waiting: 'The server knows no past yet: it waits for votes, or still reads those it had. This moment is shown as soon as it can be.',
     unknown: (t, from) => `Not all votes of ${t} are known here. The count is known from ${from} on.`,
     partial: (titles) => `Not all is known of: ${titles}.`,
