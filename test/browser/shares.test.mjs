@@ -55,6 +55,12 @@ test('a tie has several leaders and no votes have none', () => {
   assert.equal(standing([]).leaders.length, 0);
 });
 
+test('a tie is no lead in points, whoever was dealt the tenth that was left', () => {
+  const { list } = standing([3, 3, 1].map((votes, i) => ({ id: String(i), name: 'ABC'[i], votes })));
+  assert.notEqual(list[0].share, list[1].share);
+  assert.deepEqual(list.map(({ gap, gapPoints }) => [gap, gapPoints]), [[0, 0], [0, 0], [-2, list[2].share - list[0].share]]);
+});
+
 test('the whole is reached only when the count was declared complete', () => {
   assert.equal(progress(1000, 1000, false), 999);
   assert.equal(progress(1200, 1000, false), 999);
@@ -80,6 +86,17 @@ test('a column belongs to the candidate whose id, name or party it names', () =>
   assert.deepEqual(was(['id1', 'BOB', 'Cid', 'dan']), [-500, -300, -150, -50]);
   assert.deepEqual(was(['dan', 'republican party', 'twin', 'x']), [-300, null, null, -500]);
   assert.deepEqual(was(['republican', 'rep', '', 'twin']), [-500, null, null, null]);
+});
+
+test('a column that several claim is nobody\'s, unless it names one of them exactly', () => {
+  const was = (people, columns) => {
+    const baseline = new Baseline({ label: '2022', columns, rows: [['Ohio', 600, 400]] }, people);
+    return [people.map(({ id }) => baseline.change({ id, share: 0 })), baseline.others().map(({ name }) => name)];
+  };
+  const [front, left] = [{ id: '1', name: 'Ann', party: 'National Front' }, { id: '2', name: 'Bob', party: 'National Left' }];
+  assert.deepEqual(was([front, left], ['national', 'x']), [[null, null], ['national', 'x']]);
+  assert.deepEqual(was([{ ...front, name: 'National' }, left], ['national', 'x']), [[-600, null], ['x']]);
+  assert.deepEqual(was([{ ...front, name: 'Bob' }, left], ['bob', 'national']), [[null, null], ['bob', 'national']]);
 });
 
 test('a change is the difference of the shares that are shown, in all and in a unit', () => {

@@ -35,12 +35,13 @@ export function standing(candidates) {
   const dealt = shares(list.map((one) => one.votes));
   const top = list.length > 0 ? list[0].votes : 0;
   const second = list.length > 1 ? list[1].votes : 0;
-  const ranked = list.map((one, place) => ({
-    ...one,
-    share: dealt[place],
-    gap: place === 0 ? one.votes - second : one.votes - top,
-    gapPoints: place === 0 ? dealt[0] - (dealt[1] ?? 0) : dealt[place] - dealt[0],
-  }));
+  const ranked = list.map((one, place) => {
+    const gap = place === 0 ? one.votes - second : one.votes - top;
+    const points = place === 0 ? dealt[0] - (dealt[1] ?? 0) : dealt[place] - dealt[0];
+    return {
+      ...one, share: dealt[place], gap, gapPoints: gap === 0 ? 0 : points, // a tie, however shares were dealt
+    };
+  });
   return {
     list: ranked,
     leaders: top > 0 ? ranked.filter((one) => one.votes === top) : [],
@@ -70,14 +71,26 @@ function dealtFor(row) {
   return dealt.get(row);
 }
 
-// The column that names a candidate by id, by name, or by party where nobody else is of it; "republican"
-// names the "Republican Party", too. -1: none does.
-function columnOf({ id, name, party }, people, columns) {
+// {at, isExact}: the column that names a candidate by id, by name, or by party where nobody else is of it;
+// "republican" names the "Republican Party", too, but not exactly. -1: none does.
+function claimOf({ id, name, party }, people, columns) {
   const isAlone = party !== '' && people.filter((one) => one.party === party).length === 1;
   const names = [id, name, ...(isAlone ? [party] : [])].map((one) => one.toLowerCase());
   const lower = columns.map((one) => one.toLowerCase());
   const exact = names.map((one) => lower.indexOf(one)).find((at) => at >= 0);
-  return exact ?? (isAlone ? lower.findIndex((one) => party.toLowerCase().startsWith(`${one} `)) : -1);
+  const prefix = isAlone ? lower.findIndex((one) => party.toLowerCase().startsWith(`${one} `)) : -1;
+  return { at: exact ?? prefix, isExact: exact !== undefined };
+}
+
+// By candidate's id the column that is theirs, or -1. One that several claim is nobody's, unless it names
+// a single one of them exactly.
+function placesOf(people, columns) {
+  const claims = people.map((one) => claimOf(one, people, columns));
+  return new Map(people.map(({ id }, i) => {
+    const { at, isExact } = claims[i];
+    const isTheirs = claims.every((other, k) => k === i || other.at !== at || (isExact && !other.isExact));
+    return [id, isTheirs ? at : -1];
+  }));
 }
 
 // What the count is compared with: the votes of another election, or those that a simulation follows.
@@ -88,7 +101,7 @@ export class Baseline {
     this.columns = columns;
     this.units = new Map(rows.map((row) => [row[0], row]));
     this.all = shares(columns.map((_, i) => rows.reduce((sum, row) => sum + row[i + 1], 0)));
-    this.places = new Map(people.map((one) => [one.id, columnOf(one, people, columns)]));
+    this.places = placesOf(people, columns);
   }
 
   // By how many tenths of a percent a candidate's share has changed, in all or in a unit; null where that
