@@ -111,6 +111,39 @@ export function testPastLinks(test, open) {
     await script.close();
   });
 
+  test('played, the slider is not read out; the menu lies over the bar; the pipeline is not asked for', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    const { page, asked } = script;
+    await script.show(linkOf(from).slice(3), '#replay-bar:not([hidden])');
+    await script.passUntil('the moment', async () => await numberOf(page, 'counted') === 1, 100);
+    const said = () => page.getAttribute('#replay-slider', 'aria-valuetext');
+    const first = await said();
+    await page.selectOption('#replay-speed', '1');
+    await page.click('#replay-play');
+    await page.focus('#replay-slider');
+    await script.passUntil('votes', async () => await numberOf(page, 'counted') > 3, 100);
+    assert.equal(await said(), first);
+    await page.click('#replay-play');
+    assert.notEqual(await said(), first);
+    await page.click('#display summary');
+    assert.ok(await page.evaluate(() => {
+      const panel = document.querySelector('#display .menu-panel');
+      const [box, bar] = [panel.getBoundingClientRect(), document.getElementById('replay-bar').getBoundingClientRect()];
+      return box.bottom > bar.top && panel.contains(document.elementFromPoint(box.left + 20, (bar.top + bar.bottom) / 2));
+    }));
+    await page.click('#display summary');
+    await script.show(`pipeline?at=${await addressOf(script)}`, '#view-pipeline');
+    await script.passUntil('that it has no past', async () => /no past/.test(await script.text('lack')), 100);
+    await script.pass(1000);
+    asked.length = 0;
+    await script.pass(5000);
+    assert.deepEqual(asked.filter((name) => name === 'pipeline'), []);
+    await page.click('#replay-leave');
+    await script.passUntil('the pipeline', () => asked.includes('pipeline'));
+    await script.close();
+  });
+
   test('over time neither the past is drawn as now nor now as the past, however late answers come', async () => {
     const script = await open();
     const from = answerPast(script);

@@ -107,7 +107,7 @@ export function keep(parent, items, keyOf, create, update) {
 
 // As a spreadsheet takes it: names may hold line ends, and must not begin a formula.
 function cellText(value) {
-  const text = String(value === NONE ? '' : value ?? '').replace(/[\u2066-\u2069]/g, '').replace(/\s+/g, ' ');
+  const text = String(value === NONE ? '' : value ?? '').replace(/[\u2066-\u2069]/g, '').replace(/\s+/g, ' ').trim();
   return typeof value === 'string' && /^[=+\-@]/.test(text) ? `'${text}` : text;
 }
 

@@ -115,6 +115,9 @@ function paint() {
   }
 }
 
+// The past has nothing for the view, which is hidden then.
+const isLacking = ({ id }) => past !== null && past.lack(id) !== '';
+
 // The open view shows the picture, or nothing where the past has nothing for it.
 function fillView() {
   const isLate = picture === null && leaves > 0; // back from the past, before there is anything newer
@@ -313,7 +316,7 @@ async function open(entry) {
     settings: new Settings(entry.id, fillView),
     get: getJson,
     now: () => feed.serverNow() ?? Date.now(),
-    pace: () => (display.isPaused ? Infinity : display.ms),
+    pace: () => (display.isPaused || isLacking(entry) ? Infinity : display.ms),
   });
   fillView();
 }
