@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 
+import { pause } from './basics.mjs';
 import { freePort } from './election.mjs';
 
 const CHROMIUM = '/usr/bin/chromium';
@@ -64,9 +65,7 @@ async function waitFor(what, isTrue) {
     if (Date.now() > end) {
       throw new Error(`${what}: not within ${WAIT_MS} ms\n${children.map((one) => one.log.slice(-2000)).join('\n')}`);
     }
-    await new Promise((resolve) => {
-      setTimeout(resolve, 50);
-    });
+    await pause(50);
   }
 }
 
