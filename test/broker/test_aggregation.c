@@ -269,6 +269,15 @@ static void send_newer_meta(struct count *count)
     peer_log_free(&log);
 }
 
+static bool is_told(struct count *count, int node, const char *words)
+{
+    char *log = election_log(&count->election, node);
+    bool is_there = strstr(log, words) != NULL;
+
+    free(log);
+    return is_there;
+}
+
 TEST(a_newer_versions_meta_stops_its_partition_and_no_other)
 {
     const char *words = "meta: version 9 was written by a newer votingd: run the same version";
@@ -287,6 +296,16 @@ TEST(a_newer_versions_meta_stops_its_partition_and_no_other)
     count_wait_trouble(&count, words);
     count_send_all(&count, 4);
     count_wait_published(&count, 26);
+
+    /* Who does not own the partition says so, too: of two nodes one does not. */
+    words = "on all nodes; its owner does not count the partition";
+    election_start(&count.election, 1, "--set", "stage:generator.enabled=no", "--set",
+                   "stage:voting.enabled=no", "--set", "stage:dashboard.enabled=no", NULL);
+    while (!is_told(&count, 0, words) && !is_told(&count, 1, words)) {
+        send_newer_meta(&count);
+        count_look_again(&count);
+    }
+    assert_int_equal(election_stop(&count.election, 1, SIGKILL), 128 + SIGKILL);
     count_stop_and_close(&count);
 }
 

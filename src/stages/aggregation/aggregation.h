@@ -22,6 +22,7 @@ struct part {
     int64_t active_ms;       /* when its last record came, or it was taken over */
     bool is_recount_due;     /* a replay asks, until the recount's end */
     bool has_stale;          /* a vote of a generation that is over was told */
+    bool has_newer;          /* a newer version's META was told, while not ours */
     size_t source;           /* its last record in the batch at hand, or VD_NO_SOURCE */
 };
 

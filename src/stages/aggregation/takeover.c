@@ -95,6 +95,22 @@ static void stop_for_newer(struct aggregation *aggregation, const struct vd_reco
     }
 }
 
+/* Its owner stops for it. Here it is no stranger's record among others: it says what to do. */
+static void tell_newer(struct aggregation *aggregation, const struct vd_record *record,
+                       const struct vd_err *err)
+{
+    struct part *part = agg_part_get(aggregation, record->partition);
+
+    vd_metric_add(aggregation->ignored, 1);
+    if (!part->has_newer) {
+        part->has_newer = true;
+        vd_warn(vd_stage_log(aggregation->stage),
+                RUN_THE_SAME "; its owner does not count the partition",
+                vd_stage_output_topic(aggregation->stage, PORT_PARTIALS), record->partition,
+                (long long)record->offset, err->msg);
+    }
+}
+
 /* A record that is none of ours counts nothing; the sums tell at the takeover if one is missing. */
 static void ignore(struct aggregation *aggregation, const struct vd_record *record,
                    const struct vd_err *err)
@@ -142,11 +158,14 @@ static void on_partial(void *arg, const struct vd_record *record)
     struct aggregation *aggregation = arg;
     struct partial partial = {0};
     struct vd_err err = {0};
+    enum vd_status status = parse_partial(record, &partial, &err);
 
-    if (parse_partial(record, &partial, &err) == VD_FAILED &&
-        (partial.key.kind != AGG_META || vd_stage_owns(aggregation->stage, record->partition))) {
+    if (status == VD_FAILED && partial.key.kind == AGG_META &&
+        !vd_stage_owns(aggregation->stage, record->partition)) {
+        tell_newer(aggregation, record, &err);
+    } else if (status == VD_FAILED) {
         stop_for_newer(aggregation, record, partial.key.kind, &err);
-    } else if (err.status != VD_OK) {
+    } else if (status != VD_OK) {
         ignore(aggregation, record, &err);
     } else if (partial.key.kind == AGG_META) {
         agg_merge_set_rebuilds(aggregation->merge, record->partition, partial.meta.rebuilds);
