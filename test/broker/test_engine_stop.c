@@ -82,7 +82,7 @@ static bool is_stopped_and_done(struct rig *rig)
     const struct vd_stage *stage = rig->stage;
 
     if (probe.committed < run.limit || stage->buffered > 0 || stage->part_count < RIG_PARTITIONS ||
-        stage->parts[2]->stopped == NULL) {
+        stage->parts[2]->stopped == NULL || (run.is_done_answer && run.rewinds == 0)) {
         return false;
     }
     assert_int_equal(stage->life, VD_LIFE_RUNNING);
