@@ -35,6 +35,9 @@ async function openLive(change, options) {
   count.voteAnywhere(50);
   const script = await Script.open(browser, count, options);
   await script.begin();
+  if (options?.path === undefined) { // the module of the first view comes in its own time
+    await script.passUntil('results', async () => (await columnOf(script.page, 'candidates-body', 1)).length > 0, 20);
+  }
   return script;
 }
 
