@@ -1,6 +1,5 @@
 /* A node that nothing happens to, for a while: steady votes, readers of its page that come and go,
  * and whether its memory, descriptors and threads stay what they are. README.md explains. */
-#include <dirent.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -69,27 +68,10 @@ static double status_of(const char *name)
     return value;
 }
 
-static double open_files(void)
-{
-    char path[64];
-    int count = -2; /* the folder itself and the one above */
-    DIR *dir;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)election.nodes[0].pid);
-    dir = opendir(path);
-    while (dir != NULL && readdir(dir) != NULL) {
-        count++;
-    }
-    if (dir != NULL) {
-        closedir(dir);
-    }
-    return count;
-}
-
 static void look(int quarter)
 {
     series_add(&seen[MEMORY][quarter], status_of("VmRSS:"));
-    series_add(&seen[DESCRIPTORS][quarter], open_files());
+    series_add(&seen[DESCRIPTORS][quarter], open_files(election.nodes[0].pid));
     series_add(&seen[THREADS][quarter], status_of("Threads:"));
 }
 

@@ -1,6 +1,7 @@
 /* The command line, the servers, sorted times. */
 #include "measure.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,4 +70,22 @@ double series_quantile(struct series *series, int percent)
     }
     qsort(series->values, series->count, sizeof(double), compare);
     return series->values[at < series->count ? at : series->count - 1];
+}
+
+int open_files(pid_t pid)
+{
+    char path[64];
+    int count = 0;
+    const struct dirent *entry;
+    DIR *dir;
+
+    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)pid);
+    dir = opendir(path);
+    while (dir != NULL && (entry = readdir(dir)) != NULL) {
+        count += entry->d_name[0] != '.';
+    }
+    if (dir != NULL) {
+        closedir(dir);
+    }
+    return count;
 }

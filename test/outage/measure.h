@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <sys/types.h>
 
 #include "../wait.h"
 
@@ -33,5 +34,8 @@ void series_add(struct series *series, double value);
 
 /* The value that so many per cent of the series do not exceed; -1 of an empty one. Sorts it. */
 double series_quantile(struct series *series, int percent);
+
+/* Descriptors that a process has open; 0 if it has ended. */
+int open_files(pid_t pid);
 
 #endif

@@ -1,7 +1,6 @@
 /* An election whose broker, database or both go away for a time and come back: how much memory,
  * CPU, log and knocking at the door that costs, and how soon it goes on. README.md explains. */
 #include <assert.h>
-#include <dirent.h>
 #include <libpq-fe.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -93,23 +92,6 @@ static long resident_kb(void)
     return pages * (sysconf(_SC_PAGESIZE) / 1024);
 }
 
-static long open_files(void)
-{
-    char path[64];
-    long count = 0;
-    DIR *dir;
-
-    (void)snprintf(path, sizeof(path), "/proc/%d/fd", (int)election.nodes[0].pid);
-    dir = opendir(path);
-    while (dir != NULL && readdir(dir) != NULL) {
-        count++;
-    }
-    if (dir != NULL) {
-        closedir(dir);
-    }
-    return count;
-}
-
 static long log_lines(void)
 {
     char *log = election_log(&election, 0);
@@ -125,7 +107,7 @@ static long log_lines(void)
 #define LOOK(outage, when)                                                           \
     do {                                                                             \
         (outage)->when.rss_kb = resident_kb();                                       \
-        (outage)->when.files = open_files();                                         \
+        (outage)->when.files = open_files(election.nodes[0].pid);                    \
         (outage)->when.lines = log_lines();                                          \
         (outage)->when.cpu_ms =                                                      \
             election_metric(&election, 0, "votingd_process_cpu_milliseconds_total"); \
