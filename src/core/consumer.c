@@ -21,7 +21,7 @@ struct vd_consumer {
     rd_kafka_t *rk;
     rd_kafka_queue_t *queue;
     uv_async_t wake;
-    uv_timer_t pulse; /* polls when nothing wakes us; while closing, looks whether we have left */
+    uv_timer_t pulse; /* polls when nothing wakes us; while closing, looks whether it can end */
     int handles_open;
     struct vd_consumer_events events;
     struct vd_log *log;
@@ -45,14 +45,9 @@ static void on_rebalance(struct vd_consumer *consumer, rd_kafka_event_t *event)
 {
     rd_kafka_topic_partition_list_t *parts = rd_kafka_event_topic_partition_list(event);
 
-    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS &&
-        !consumer->is_closing) {
+    if (rd_kafka_event_error(event) == RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS) {
         vd_info(consumer->log, "assigned %d partitions", parts->cnt);
         consumer->events.on_assign(consumer->events.arg, parts);
-        return;
-    }
-    if (consumer->is_closing) {
-        vd_consumer_unassign(consumer);
         return;
     }
     vd_info(consumer->log, "revoked %d partitions", parts->cnt);
@@ -118,7 +113,7 @@ static void on_fetch(struct vd_consumer *consumer, rd_kafka_event_t *event)
 {
     const rd_kafka_message_t *message = rd_kafka_event_message_next(event);
 
-    if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR && !consumer->is_closing) {
+    if (message != NULL && message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
         consumer->events.on_message(consumer->events.arg, event, message);
         return;
     }
@@ -127,7 +122,7 @@ static void on_fetch(struct vd_consumer *consumer, rd_kafka_event_t *event)
 
 static void serve(struct vd_consumer *consumer)
 {
-    for (int n = 0; n < EVENTS_PER_TURN; n++) {
+    for (int n = 0; n < EVENTS_PER_TURN && !consumer->is_closing; n++) {
         rd_kafka_event_t *event = rd_kafka_queue_poll(consumer->queue, 0);
 
         if (event == NULL) {
@@ -155,9 +150,7 @@ static void on_wake(uv_async_t *wake)
 {
     struct vd_consumer *consumer = wake->data;
 
-    if (consumer->queue != NULL) {
-        serve(consumer);
-    }
+    serve(consumer);
 }
 
 static rd_kafka_t *create_client(struct vd_kafka *kafka, const struct vd_consumer_conf *conf,
@@ -229,16 +222,6 @@ static void on_pulse(uv_timer_t *timer)
     struct vd_consumer *consumer = timer->data;
 
     serve(consumer);
-    if (!consumer->is_closing || !rd_kafka_consumer_closed(consumer->rk) ||
-        vd_nudge_is_busy(&consumer->nudge)) {
-        return;
-    }
-    rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);
-    rd_kafka_queue_destroy(vd_take(consumer->queue));
-    rd_kafka_destroy(vd_take(consumer->rk));
-    rd_kafka_topic_partition_list_destroy(vd_take(consumer->topics));
-    uv_close((uv_handle_t *)&consumer->wake, on_handle_closed);
-    uv_close((uv_handle_t *)&consumer->pulse, on_handle_closed);
 }
 
 enum vd_status vd_consumer_start(struct vd_consumer *consumer, struct vd_err *err)
@@ -328,19 +311,30 @@ void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_parti
     vd_nudge(&consumer->nudge, consumer->errands, consumer->rk, parts);
 }
 
+/* Without rd_kafka_consumer_close: it lets go of a rebalance that still waits in the queue, and
+ * whoever answers that one waits for ever (librdkafka #4884). A static member that commits nothing
+ * by itself loses nothing thereby: it does not leave its group either way (KIP-345). */
+static void destroy(uv_timer_t *timer)
+{
+    struct vd_consumer *consumer = timer->data;
+
+    if (vd_nudge_is_busy(&consumer->nudge)) {
+        return;
+    }
+    rd_kafka_queue_cb_event_enable(consumer->queue, NULL, NULL);
+    rd_kafka_queue_destroy(vd_take(consumer->queue));
+    rd_kafka_destroy_flags(vd_take(consumer->rk), RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+    rd_kafka_topic_partition_list_destroy(vd_take(consumer->topics));
+    uv_close((uv_handle_t *)&consumer->wake, on_handle_closed);
+    uv_close((uv_handle_t *)&consumer->pulse, on_handle_closed);
+}
+
 void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg), void *arg)
 {
-    rd_kafka_error_t *error;
-
     assert(!consumer->is_closing);
     consumer->is_closing = true;
     vd_nudge_drop(&consumer->nudge);
     consumer->on_closed = on_closed;
     consumer->closed_arg = arg;
-    error = rd_kafka_consumer_close_queue(consumer->rk, consumer->queue);
-    if (error != NULL) {
-        vd_warn(consumer->log, "could not leave the group: %s", rd_kafka_error_string(error));
-        rd_kafka_error_destroy(error);
-    }
-    uv_timer_start(&consumer->pulse, on_pulse, 0, CLOSE_POLL_MS);
+    uv_timer_start(&consumer->pulse, destroy, 0, CLOSE_POLL_MS);
 }

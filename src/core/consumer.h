@@ -70,8 +70,8 @@ void vd_consumer_unassign(struct vd_consumer *consumer);
 void vd_consumer_pause(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts);
 void vd_consumer_resume(struct vd_consumer *consumer, const rd_kafka_topic_partition_list_t *parts);
 
-/* Leave: a last on_revoke may come; on_closed is called on the loop when the member is gone and its
- * memory with it. */
+/* End the member, who may come back with its partitions within the session: no event comes any
+ * more, and on_closed is called on the loop when its memory is gone. */
 void vd_consumer_close(struct vd_consumer *consumer, void (*on_closed)(void *arg), void *arg);
 
 #endif
