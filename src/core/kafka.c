@@ -184,16 +184,21 @@ void vd_kafka_free(struct vd_kafka *kafka)
     free(kafka);
 }
 
-size_t vd_kafka_record_max(const struct vd_kafka *kafka)
+size_t vd_kafka_conf_record_max(const struct vd_kafka_conf *conf)
 {
     size_t bytes = 1000000; /* librdkafka's default */
 
-    for (size_t i = 0; i < kafka->conf->prop_count; i++) {
-        if (strcmp(kafka->conf->props[i].name, "message.max.bytes") == 0) {
-            bytes = strtoul(kafka->conf->props[i].value, NULL, 10); /* was checked */
+    for (size_t i = 0; i < conf->prop_count; i++) {
+        if (strcmp(conf->props[i].name, "message.max.bytes") == 0) {
+            bytes = strtoul(conf->props[i].value, NULL, 10); /* was checked */
         }
     }
     return bytes;
+}
+
+size_t vd_kafka_record_max(const struct vd_kafka *kafka)
+{
+    return vd_kafka_conf_record_max(kafka->conf);
 }
 
 const char *vd_kafka_application(const struct vd_kafka *kafka)

@@ -52,7 +52,11 @@ struct vd_kafka *vd_kafka_new(struct vd_loop *loop, const struct vd_kafka_conf *
 void vd_kafka_free(struct vd_kafka *kafka);
 
 /* Bytes of the largest record that the node's producers take: `client.message.max.bytes`. */
+size_t vd_kafka_conf_record_max(const struct vd_kafka_conf *conf);
 size_t vd_kafka_record_max(const struct vd_kafka *kafka);
+
+/* What a record takes of that beside its key and value: on the wire, with vd-src. */
+#define VD_KAFKA_OVERHEAD_BYTES 512
 
 const char *vd_kafka_application(const struct vd_kafka *kafka);
 const char *vd_kafka_node(const struct vd_kafka *kafka);

@@ -113,6 +113,10 @@ struct vd_stage_desc {
     void (*stop)(struct vd_stage *stage, void *state);
     /* since minor 1 */
     enum vd_status (*audit)(struct vd_audit *audit, void *state, struct vd_err *err);
+    /* Bytes of the largest key and value that the stage may emit or publish, where that follows
+     * from its own limits: a topology whose client.message.max.bytes has no room for them is
+     * refused. 0: it follows from its input, see vd_stage_record_max. */
+    size_t record_bytes;
 };
 
 #define VD_STAGE_HEAD                                                            \

@@ -122,9 +122,7 @@ int16_t vd_stage_output_generation(const struct vd_stage *stage, size_t output)
 
 size_t vd_stage_record_max(const struct vd_stage *stage)
 {
-    enum { OVERHEAD_BYTES = 512 }; /* on the wire, with vd-src */
-
-    return vd_kafka_record_max(stage->host->kafka) - OVERHEAD_BYTES; /* 1000 at least */
+    return vd_kafka_record_max(stage->host->kafka) - VD_KAFKA_OVERHEAD_BYTES; /* 1000 at least */
 }
 
 struct vd_part *vd_stage_find_part(const struct vd_stage *stage, size_t input, int32_t partition)

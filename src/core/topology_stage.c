@@ -9,6 +9,7 @@
 #define PREFIX "stage:"
 #define KEYS_MAX 2048 /* that a stage may know: options and ports */
 #define PORT_BYTES_MAX 64
+#define MESSAGE_MAX "client.message.max.bytes"
 #define TABLES_MAX 64 /* of a stage, those that the topology adds included */
 
 const struct vd_opt vd_stage_opts[] = {
@@ -340,6 +341,22 @@ static void check_limits(struct stage_load *stage)
     }
 }
 
+/* A record that a stage cannot do without, and no producer takes, would stop it for good. */
+static void check_record_bytes(const struct stage_load *stage)
+{
+    const struct vd_topology *topology = stage->load->topology;
+    const struct vd_ini_entry *entry = vd_ini_find(&topology->ini, "kafka", MESSAGE_MAX);
+    const size_t found = vd_kafka_conf_record_max(&topology->kafka);
+    const size_t wanted = stage->conf->desc->record_bytes + VD_KAFKA_OVERHEAD_BYTES;
+
+    if (stage->conf->desc->record_bytes > 0 && found < wanted) {
+        vd_load_fault_value(stage->load, entry != NULL ? entry : stage->header,
+                            "stage \"%s\": its records may have %zu bytes: option \"" MESSAGE_MAX
+                            "\" of section [kafka] must be at least %zu, got %zu",
+                            stage->conf->name, stage->conf->desc->record_bytes, wanted, found);
+    }
+}
+
 /* Ask the stage itself, with its options set: as the engine will before the start, only earlier. */
 static void check_stage(struct stage_load *stage)
 {
@@ -418,6 +435,7 @@ static void load_stage(struct vd_load *load, const struct vd_ini_entry *header)
     if (conf->desc != NULL) {
         vd_load_required(load, stage.section, conf->desc->opts, context);
         check_missing_ports(&stage);
+        check_record_bytes(&stage);
         check_stage(&stage);
         vd_opt_fini(conf->desc->opts, stage.state);
         free(stage.state);

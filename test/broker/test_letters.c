@@ -20,7 +20,7 @@
 #define KILLED_VOTES 3000
 #define KILLS 12 /* of one round */
 #define ROUNDS_MAX 4
-#define LARGE_BYTES 19500
+#define LARGE_BYTES 800400
 
 static struct election election;
 static char *enriched; /* path of the second topology */
@@ -155,8 +155,8 @@ static void wait_counted(int64_t wanted)
 }
 
 /* Recount everything from raw data, once all is at rest, with these words on the command line: all
- * must hold, and 'note' be said. */
-static void expect_audit_with(const char *note, const char *topology, ...)
+ * must hold. */
+static void expect_audit(const char *topology, ...)
 {
     time_t deadline = time(NULL) + WAIT_S;
     char *out = NULL;
@@ -172,12 +172,11 @@ static void expect_audit_with(const char *note, const char *topology, ...)
         free(out);
         code = command_end(&command, &out);
     } while (code == 6 && time(NULL) < deadline);
-    if (code != 0 || strstr(out, note) == NULL) {
-        fail_msg("--audit ends with %d; wanted: %s\n%s", code, note, out);
+    if (code != 0) {
+        fail_msg("--audit ends with %d:\n%s", code, out);
     }
     free(out);
 }
-#define expect_audit(...) expect_audit_with("", __VA_ARGS__)
 
 /* ---- the scene ------------------------------------------------------------------------------- */
 
@@ -332,10 +331,10 @@ TEST(a_voter_whose_vote_is_too_large_has_no_row)
 
     (void)election_stop(&election, 0, SIGTERM);
     election_start(&election, 0, "--disable", "generator", "--set",
-                   "kafka.client.message.max.bytes=20000", NULL);
+                   "kafka.client.message.max.bytes=800800", NULL);
     send_named("large-1", LARGE_BYTES, 2);
     send_voter("small-1", 2); /* behind it */
-    wait_open(election.topology, "voters_dead", "max.bytes leaves room for 19488", 1);
+    wait_open(election.topology, "voters_dead", "max.bytes leaves room for 800288", 1);
     wait_counted(++votes);
     assert_int_equal(election_count(&election, rows), 0);
     EXPECT(0, "purged", "purge", "--yes", "--force");
@@ -452,38 +451,6 @@ TEST(a_replay_is_for_the_stage_that_had_set_it_aside)
     expect_audit(enriched, NULL); /* letters that were purged are no difference */
 }
 
-/* Under a limit so low that its totals fit into no record a vote is set aside; without that limit
- * it can be read. Its letter was cut, so it will never be replayed. */
-TEST(a_letter_whose_vote_can_be_read_by_now_is_no_difference)
-{
-    char *topic = election_topic(&election, "votes_topic");
-    const struct peer_header none = {NULL, NULL, 0};
-    char vote[1024];
-
-    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
-    election_start(&election, 0, "--disable", "generator", "--set",
-                   "kafka.client.message.max.bytes=1200", NULL);
-    (void)snprintf(vote, sizeof(vote),
-                   "{\"voter_id\":\"far\",\"candidate_id\":\"c\",\"voting_time\":"
-                   "\"2024-11-05 12:00:00\",\"vote\":1,\"address\":{\"state\":\"%0800d\"}}",
-                   0);
-    peer_send_headers(topic, 2, "far", vote, &none);
-    (void)snprintf(
-        vote, sizeof(vote),
-        "{\"voter_id\":\"near\",\"candidate_id\":\"c\",\"vote\":1}"); /* is not to blame */
-    peer_send_headers(topic, 2, "near", vote, &none);
-    peer_flush();
-    wait_counted(++votes);
-    wait_open(election.topology, "votes_dead", "too many for client.message.max.bytes", 1);
-    send_voter("last-3", 2); /* the count goes on behind it */
-    wait_counted(++votes);
-    assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
-    expect_audit_with("1 votes were set aside as dead letters", election.topology, "--disable",
-                      "generator", "--disable", "voting", NULL);
-    election_start(&election, 0, "--disable", "generator", NULL);
-    free(topic);
-}
-
 /* A vote that an older version could not read, as its letter stands there: the vote has a vd-src of
  * its own, and the aggregation is past that. */
 TEST(a_vote_whose_position_is_passed_is_counted_once)
@@ -565,7 +532,6 @@ int main(void)
         cmocka_unit_test(a_voter_whose_vote_is_too_large_has_no_row),
         cmocka_unit_test(replays_that_are_killed_count_each_vote_once),
         cmocka_unit_test(a_replay_is_for_the_stage_that_had_set_it_aside),
-        cmocka_unit_test(a_letter_whose_vote_can_be_read_by_now_is_no_difference),
         cmocka_unit_test(a_vote_whose_position_is_passed_is_counted_once),
         cmocka_unit_test(a_letter_whose_stage_is_gone_is_skipped_with_the_reason),
         cmocka_unit_test(names_that_are_wrong_are_told_with_the_nearest),

@@ -56,15 +56,15 @@ TEST(structures_that_modules_hold_keep_their_size)
 TEST(members_of_the_descriptor_stay_where_they_are)
 {
     static const struct layout places[] = {
-        {PLACE_OF(magic), 0},   {PLACE_OF(abi_major), 4}, {PLACE_OF(abi_minor), 6},
-        {PLACE_OF(size), 8},    {PLACE_OF(name), 16},     {PLACE_OF(opts), 40},
-        {PLACE_OF(tables), 64}, {PLACE_OF(flags), 72},    {PLACE_OF(check), 80},
-        {PLACE_OF(batch), 104}, {PLACE_OF(stop), 144},
-        {PLACE_OF(audit), 152},
+        {PLACE_OF(magic), 0},          {PLACE_OF(abi_major), 4}, {PLACE_OF(abi_minor), 6},
+        {PLACE_OF(size), 8},           {PLACE_OF(name), 16},     {PLACE_OF(opts), 40},
+        {PLACE_OF(tables), 64},        {PLACE_OF(flags), 72},    {PLACE_OF(check), 80},
+        {PLACE_OF(batch), 104},        {PLACE_OF(stop), 144},    {PLACE_OF(audit), 152},
+        {PLACE_OF(record_bytes), 160},
     };
 
     compare(places, sizeof(places) / sizeof(places[0]));
-    assert_true(sizeof(struct vd_stage_desc) >= 160);
+    assert_true(sizeof(struct vd_stage_desc) >= 168);
 }
 
 RUN_TESTS(cmocka_unit_test(structures_that_modules_hold_keep_their_size),

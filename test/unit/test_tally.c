@@ -70,19 +70,6 @@ static void assert_text(const struct agg_text *text, const char *wanted)
     assert_memory_equal(text->text, wanted, text->len);
 }
 
-TEST(the_largest_total_of_a_vote_is_that_with_the_longest_texts)
-{
-    VD_AUTO(buf) struct vd_buf scratch = {0};
-    struct agg_vote vote;
-
-    assert_int_equal(parse(VOTE(""), &scratch, &vote, NULL), VD_OK);
-    assert_int_equal(agg_vote_total_bytes(&vote), 64 + 4 * 2 + 1); /* candidate, with its texts */
-    assert_int_equal(parse(VOTE(",\"photo_url\":\"0123456789\",\"voter_name\":\"not in it\""),
-                           &scratch, &vote, NULL),
-                     VD_OK);
-    assert_int_equal(agg_vote_total_bytes(&vote), 64 + 4 * 2 + 1 + 10);
-}
-
 TEST(values_are_read_whatever_the_order_and_the_escapes)
 {
     VD_AUTO(buf) struct vd_buf scratch = {0};
@@ -180,6 +167,38 @@ TEST(public_records_have_the_members_of_the_reference)
                                               .sequence = 7},
                          &out);
         assert_string_equal(vd_buf_text(&out), wanted[i]);
+    }
+}
+
+/* Every text as long as it may be, and each byte of it six in JSON. */
+TEST(the_largest_records_are_within_the_limit_that_the_topology_is_checked_for)
+{
+    static const char texts[AGG_ATTRIBUTE_BYTES_MAX] = {1};
+    VD_AUTO(buf) struct vd_buf keys = {0};
+    VD_AUTO(buf) struct vd_buf attributes = {0};
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct agg_vote vote = {.age = {texts, 20}, .age_group = {texts, 8}};
+
+    for (size_t i = 0; i < AGG_FIELDS; i++) {
+        vote.texts[i] = (struct agg_text){texts, i == AGG_CANDIDATE_NAME || i == AGG_PHOTO_URL
+                                                     ? AGG_ATTRIBUTE_BYTES_MAX
+                                                     : AGG_KEY_BYTES_MAX};
+    }
+    for (size_t i = 0; i < AGG_GROUP_COUNT; i++) {
+        struct agg_public result = {.count = UINT64_MAX / 2, .sequence = UINT64_MAX / 2};
+
+        vd_buf_clear(&keys);
+        vd_buf_clear(&attributes);
+        vd_buf_clear(&out);
+        agg_vote_texts(&vote, &agg_groups[i], true, &keys);
+        agg_vote_texts(&vote, &agg_groups[i], false, &attributes);
+        result.keys = keys.data;
+        result.keys_len = keys.len;
+        result.attributes = attributes.data;
+        result.attributes_len = attributes.len;
+        agg_public_key(keys.data, keys.len, &out);
+        agg_public_value(&agg_groups[i], &result, &out);
+        assert_in_range(out.len, 1, AGG_RECORD_BYTES_MAX); /* a partial escapes nothing */
     }
 }
 
@@ -528,21 +547,22 @@ TEST(sums_that_do_not_fit_are_told_with_the_numbers)
     agg_tally_free(tally);
 }
 
-RUN_TESTS(cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
-          cmocka_unit_test(a_value_too_long_for_a_key_is_refused),
-          cmocka_unit_test(the_largest_total_of_a_vote_is_that_with_the_longest_texts),
-          cmocka_unit_test(values_are_read_whatever_the_order_and_the_escapes),
-          cmocka_unit_test(ages_fall_into_their_groups),
-          cmocka_unit_test(public_records_have_the_members_of_the_reference),
-          cmocka_unit_test(the_chain_of_positions_decides),
-          cmocka_unit_test(what_is_void_is_forgotten_and_what_is_durable_is_kept),
-          cmocka_unit_test(a_rewrite_lasts_until_it_is_durable),
-          cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
-          cmocka_unit_test(idleness_found_while_others_commit_is_still_to_be_said),
-          cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
-          cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
-          cmocka_unit_test(
-              a_replay_of_what_a_recount_before_the_restart_may_have_counted_asks_for_another),
-          cmocka_unit_test(what_the_engine_set_aside_is_passed_and_not_counted),
-          cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
-          cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))
+RUN_TESTS(
+    cmocka_unit_test(what_is_no_vote_is_refused_with_the_reason),
+    cmocka_unit_test(a_value_too_long_for_a_key_is_refused),
+    cmocka_unit_test(values_are_read_whatever_the_order_and_the_escapes),
+    cmocka_unit_test(ages_fall_into_their_groups),
+    cmocka_unit_test(public_records_have_the_members_of_the_reference),
+    cmocka_unit_test(the_largest_records_are_within_the_limit_that_the_topology_is_checked_for),
+    cmocka_unit_test(the_chain_of_positions_decides),
+    cmocka_unit_test(what_is_void_is_forgotten_and_what_is_durable_is_kept),
+    cmocka_unit_test(a_rewrite_lasts_until_it_is_durable),
+    cmocka_unit_test(idleness_is_due_once_and_ends_with_the_next_vote),
+    cmocka_unit_test(idleness_found_while_others_commit_is_still_to_be_said),
+    cmocka_unit_test(a_recount_says_nothing_until_its_end_and_then_everything),
+    cmocka_unit_test(a_recount_counts_a_replayed_vote_where_it_stood_or_where_it_came_back),
+    cmocka_unit_test(
+        a_replay_of_what_a_recount_before_the_restart_may_have_counted_asks_for_another),
+    cmocka_unit_test(what_the_engine_set_aside_is_passed_and_not_counted),
+    cmocka_unit_test(a_topic_that_was_repaired_at_its_end_is_counted_whole_by_a_recount),
+    cmocka_unit_test(sums_that_do_not_fit_are_told_with_the_numbers))

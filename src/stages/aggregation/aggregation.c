@@ -102,25 +102,6 @@ static void tell_stale(struct aggregation *aggregation, const struct vd_record *
     }
 }
 
-/* A total that no producer takes would be made again with every vote that comes, and one of those
- * would be set aside for it: the vote that brings it must not be counted. */
-static enum vd_status read_vote(struct aggregation *aggregation, const struct vd_record *record,
-                                struct agg_vote *vote, struct vd_err *err)
-{
-    size_t max = vd_stage_record_max(aggregation->stage);
-    enum vd_status status =
-        agg_vote_parse(record->value, record->value_len, &aggregation->scratch, vote, err);
-
-    if (status == VD_OK && agg_vote_total_bytes(vote) > max) {
-        return vd_fail(
-            err, VD_INVALID,
-            "a total of it takes up to %zu bytes, too many for client.message.max.bytes, "
-            "which leaves room for %zu",
-            agg_vote_total_bytes(vote), max);
-    }
-    return status;
-}
-
 static void count_vote(struct aggregation *aggregation, struct agg_tally *tally,
                        struct vd_batch *batch, size_t i)
 {
@@ -129,7 +110,8 @@ static void count_vote(struct aggregation *aggregation, struct agg_tally *tally,
     struct vd_err err;
     int64_t event_s = 0;
 
-    if (read_vote(aggregation, record, &vote, &err) == VD_OK) {
+    if (agg_vote_parse(record->value, record->value_len, &aggregation->scratch, &vote, &err) ==
+        VD_OK) {
         event_s = agg_event_cap(vote.event_s, vd_wall_ms() / 1000);
         vd_metric_add(aggregation->future, event_s < vote.event_s ? 1 : 0);
         vote.event_s = event_s;
@@ -546,5 +528,6 @@ static const struct vd_stage_desc aggregation_desc = {
     .drain = aggregation_drain,
     .stop = aggregation_stop,
     .audit = agg_audit,
+    .record_bytes = AGG_RECORD_BYTES_MAX,
 };
 VD_STAGE_EXPORT(aggregation_desc)

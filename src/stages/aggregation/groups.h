@@ -92,6 +92,11 @@ size_t agg_group_find(const char *name, size_t len);
 #define AGG_KEY_BYTES_MAX 1024
 #define AGG_ATTRIBUTE_BYTES_MAX 65535
 
+/* The largest record, key and value: a candidate's public total, each byte of its texts escaped
+ * ("\u0001"). Whether a vote counts follows from the vote alone, so what it counts in always fits:
+ * the topology is checked for room. */
+#define AGG_RECORD_BYTES_MAX 800000
+
 /* Cut the next text off; false at the end, or where the bytes are no texts. */
 bool agg_texts_next(const char **at, size_t *left, const char **text, size_t *len);
 

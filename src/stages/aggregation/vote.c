@@ -168,20 +168,3 @@ void agg_vote_texts(const struct agg_vote *vote, const struct agg_group *group, 
         }
     }
 }
-
-size_t agg_vote_total_bytes(const struct agg_vote *vote)
-{
-    enum { HEADS_BYTES = 64, LENGTH_BYTES = 2 };
-    size_t most = 0;
-
-    for (size_t i = 0; i < AGG_GROUP_COUNT; i++) {
-        size_t bytes = HEADS_BYTES;
-
-        for (const struct agg_member *member = agg_groups[i].members; member->name != NULL;
-             member++) {
-            bytes += LENGTH_BYTES + value_of(vote, member)->len;
-        }
-        most = bytes > most ? bytes : most;
-    }
-    return most;
-}

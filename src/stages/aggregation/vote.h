@@ -30,7 +30,4 @@ enum vd_status agg_vote_parse(const char *json, size_t len, struct vd_buf *scrat
 void agg_vote_texts(const struct agg_vote *vote, const struct agg_group *group, bool is_key,
                     struct vd_buf *out);
 
-/* What key and value of the largest total that the vote counts in take at most. */
-size_t agg_vote_total_bytes(const struct agg_vote *vote);
-
 #endif
