@@ -114,7 +114,7 @@ static void on_drain(void *arg, const struct vd_web_request *request,
 {
     struct vd_node *node = arg;
 
-    vd_web_audit(node->host.web, vd_web_request_who(request), "drain the node", "ok");
+    vd_web_request_audit(request, "drain the node", "ok");
     node->is_drain_asked = true; /* not now: the answer is to leave first */
     response->status = 202;
     vd_buf_add_text(&response->body, "{\"status\":\"draining\",\"node\":");
@@ -155,8 +155,7 @@ enum vd_status vd_node_open_routes(struct vd_node *node, struct vd_err *err)
         return err->status;
     }
     vd_web_allow(node->host.web, "GET /healthz", VD_WEB_ANYONE);
-    if (node->topology->web.actions &&
-        vd_web_route(node->host.web, "POST /api/v1/drain", on_drain, node, err) != VD_OK) {
+    if (vd_web_route_action(node->host.web, "POST /api/v1/drain", on_drain, node, err) != VD_OK) {
         return err->status;
     }
     return vd_web_route(node->host.web, "GET /metrics", on_metrics, node, err);

@@ -45,7 +45,10 @@ const struct vd_opt vd_web_opts[] = {
            .help = "paths that need no sign-in besides /healthz, /login, /api/v1/session and the "
                    "page's files, comma separated: /metrics, /readyz"),
     VD_OPT(struct vd_web_conf, actions, .def = "no",
-           .help = "let operators act: POST /api/v1/drain, which stops this node as SIGTERM does"),
+           .help =
+               "let operators act: POST /api/v1/drain, which stops this node as SIGTERM does, and "
+               "what stages add, as the dashboard POST /api/v1/replay, which leads all pages "
+               "through the past"),
     VD_OPT(struct vd_web_conf, session_max_ms, .def = "86400000", .min = 1000, .max = 2592000000,
            .help = "a session ends this long after the sign-in"),
     VD_OPT(struct vd_web_conf, session_idle_ms, .def = "3600000", .min = 1000, .max = 2592000000,
@@ -237,6 +240,12 @@ enum vd_status vd_web_route(struct vd_web *web, const char *route, vd_web_handle
     added->handler = handler;
     added->arg = arg;
     return VD_OK;
+}
+
+enum vd_status vd_web_route_action(struct vd_web *web, const char *route,
+                                   vd_web_handler_fn *handler, void *arg, struct vd_err *err)
+{
+    return web->conf->actions ? vd_web_route(web, route, handler, arg, err) : VD_OK;
 }
 
 void vd_web_allow(struct vd_web *web, const char *route, enum vd_web_role role)

@@ -53,6 +53,22 @@ VD_API enum vd_status vd_web_route(struct vd_web *web, const char *route,
                                    vd_web_handler_fn *handler, void *arg,
                                    struct vd_err *err) VD_MUST_CHECK;
 
+/* Serve 'route' as vd_web_route does, as one by which operators act: only with actions = yes in
+ * [http], which has everybody say who he is; without, there is nothing at its path.
+ * Fails: VD_INVALID if the route is taken. */
+VD_API enum vd_status vd_web_route_action(struct vd_web *web, const char *route,
+                                          vd_web_handler_fn *handler, void *arg,
+                                          struct vd_err *err) VD_MUST_CHECK;
+
+/* The name of who made 'request', one that a handler is called with; "" where nobody is asked.
+ * Borrowed until the handler returns. */
+VD_API const char *vd_web_request_name(const struct vd_web_request *request);
+
+/* Write down that who made 'request' did 'action', and what came of it: one line in the log, at any
+ * log_level. */
+VD_API void vd_web_request_audit(const struct vd_web_request *request, const char *action,
+                                 const char *result);
+
 /* Serve 'bytes' at 'path' from memory, gzipped where the client takes it, with an ETag. Copied.
  * Fails: VD_INVALID if the path is taken. */
 VD_API enum vd_status vd_web_file(struct vd_web *web, const char *path, const char *content_type,

@@ -68,6 +68,18 @@ const struct vd_web_who *vd_web_request_who(const struct vd_web_request *request
     return &vd_owner(request, struct web_call, request)->who;
 }
 
+const char *vd_web_request_name(const struct vd_web_request *request)
+{
+    return vd_web_request_who(request)->name;
+}
+
+void vd_web_request_audit(const struct vd_web_request *request, const char *action,
+                          const char *result)
+{
+    vd_web_audit(vd_owner(request, struct web_call, request)->web, vd_web_request_who(request),
+                 action, result);
+}
+
 /* ---- on the loop ----------------------------------------------------------------------------- */
 
 void vd_web_call_release(void *call)

@@ -472,6 +472,44 @@ TEST(every_address_can_be_listened_on_with_access_control)
     rig_close(&rig);
 }
 
+/* ---- actions ----------------------------------------------------------------------------------
+ */
+
+static void on_action(void *arg, const struct vd_web_request *request,
+                      struct vd_web_response *response)
+{
+    vd_web_request_audit(request, "ring the bell", "ok");
+    vd_buf_printf(&response->body, "rung by %s", vd_web_request_name(request));
+}
+
+static void add_action(struct rig *rig, const void *arg)
+{
+    assert_int_equal(vd_web_route_action(rig->web, "POST /bell", on_action, NULL, &rig->err),
+                     VD_OK);
+}
+
+TEST(an_action_is_there_only_where_operators_may_act)
+{
+    const char *const options[] = {"access",  "token", "tokens", tokens_path,
+                                   "actions", "yes",   NULL};
+    const char *const without[] = {"access", "token", "tokens", tokens_path, NULL};
+    const char *const operator= "Authorization: Bearer " OPERATOR "\r\n";
+    struct rig rig;
+
+    rig_open(&rig, options, add_action);
+    assert_answers(&rig, "POST /bell", operator, "{}", "200 OK", "rung by o");
+    assert_answers(&rig, "POST /bell", "Authorization: Bearer " VIEWER "\r\n", "{}",
+                   "403 Forbidden", "this needs the role operator, and v is viewer");
+    assert_answers(&rig, "POST /bell",
+                   "Authorization: Bearer " OPERATOR "\r\nOrigin: http://b.example\r\n", "{}",
+                   "403 Forbidden", "from another site");
+    assert_answers(&rig, "POST /bell", "", "{}", "401 Unauthorized", "sign in first");
+    rig_close(&rig);
+    rig_open(&rig, without, add_action);
+    assert_answers(&rig, "POST /bell", operator, "{}", "404 Not Found", "nothing at this path");
+    rig_close(&rig);
+}
+
 /* ---- without --------------------------------------------------------------------------------- */
 
 TEST(without_access_control_everybody_on_this_machine_may)
@@ -516,6 +554,7 @@ int main(void)
         cmocka_unit_test(a_websocket_ends_with_its_session),
         cmocka_unit_test(many_sign_in_at_once_and_none_gets_anothers_session),
         cmocka_unit_test(every_address_can_be_listened_on_with_access_control),
+        cmocka_unit_test(an_action_is_there_only_where_operators_may_act),
         cmocka_unit_test(without_access_control_everybody_on_this_machine_may),
         cmocka_unit_test(a_file_of_secrets_that_is_missing_ends_the_start),
     };

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <time.h>
 
 #include "api.h"
 #include "baseline.h"
@@ -236,13 +237,29 @@ static void beat(struct dashboard *dashboard)
     dashboard->beat_at_ms = loop_ms(dashboard);
 }
 
+static struct lead_world lead_world(const struct dashboard *dashboard)
+{
+    return (struct lead_world){.now_ms = vd_wall_ms(),
+                               .newest_ms = dashboard->picture.about.as_of_ms};
+}
+
+static bool settle(struct dashboard *dashboard)
+{
+    struct lead_world world = lead_world(dashboard);
+
+    if (lead_settle(&dashboard->picture.about.lead, &world)) {
+        picture_touch(&dashboard->picture);
+    }
+    return picture_settle(&dashboard->picture);
+}
+
 /* One look at everything that may have to be said. */
 static void tick(struct dashboard *dashboard)
 {
     int64_t now_ms = loop_ms(dashboard);
     enum wire_source source = find_source(dashboard);
     bool is_news = source != dashboard->source;
-    bool is_new = picture_settle(&dashboard->picture);
+    bool is_new = settle(dashboard);
     bool is_heal = now_ms - dashboard->heal_at_ms >= HEAL_MS;
 
     dashboard->source = source;
@@ -272,6 +289,42 @@ static void on_tick(void *arg)
 
     tick(dashboard);
     vd_timer_start(dashboard->tick, dashboard->tick_ms);
+}
+
+static void audit_lead(const struct vd_web_request *request, const struct lead *lead)
+{
+    time_t at = (time_t)(lead->at_ms / 1000);
+    VD_AUTO(mem) char *action = NULL;
+    char time[32] = "";
+    struct tm utc;
+
+    if (gmtime_r(&at, &utc) != NULL) {
+        (void)strftime(time, sizeof(time), "%Y-%m-%dT%H:%M:%SZ", &utc); /* fits, or stays empty */
+    }
+    action = lead->is_on ? vd_format("replay for all: %s at %s, speed %" PRId64,
+                                     lead->is_running ? "play" : "stand still", time, lead->speed)
+                         : vd_strdup("replay for all: stop");
+    vd_web_request_audit(request, action, "ok");
+}
+
+/* POST /api/v1/replay. The next picture tells everybody. */
+static void on_lead(void *arg, const struct vd_web_request *request,
+                    struct vd_web_response *response)
+{
+    struct dashboard *dashboard = arg;
+    struct lead *lead = &dashboard->picture.about.lead;
+    struct lead_world world = lead_world(dashboard);
+    struct vd_err err = {0};
+
+    if (lead_act(lead, request->body, vd_web_request_name(request), &world, &err) != VD_OK) {
+        vd_web_fail(response, 400, "bad_field", "%s", err.msg);
+        return;
+    }
+    picture_touch(&dashboard->picture);
+    audit_lead(request, lead);
+    vd_buf_add_text(&response->body, "{\"lead\":");
+    wire_lead(&response->body, lead);
+    vd_buf_add_text(&response->body, "}\n");
 }
 
 static enum vd_status dashboard_check(struct vd_stage *stage, void *state, struct vd_err *err)
@@ -357,7 +410,8 @@ static enum vd_status serve(struct dashboard *dashboard, struct vd_err *err)
 
     if (page_serve(web, dashboard->www, err) != VD_OK || serve_photos(dashboard, err) != VD_OK ||
         read_baseline(dashboard, err) != VD_OK || api_serve(web, &dashboard->api, err) != VD_OK ||
-        pipeline_serve(web, &dashboard->pipeline, err) != VD_OK) {
+        pipeline_serve(web, &dashboard->pipeline, err) != VD_OK ||
+        vd_web_route_action(web, "POST /api/v1/replay", on_lead, dashboard, err) != VD_OK) {
         return err->status;
     }
     dashboard->socket = vd_web_socket_new(web, "/ws", WIRE_PROTOCOL, NULL, err);

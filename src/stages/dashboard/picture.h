@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "err.h"
+#include "lead.h"
 #include "map.h"
 
 /* The tables that are known by number, since more than one source fills them; the first text of
@@ -72,6 +73,7 @@ struct picture_about {
     int64_t changed_ms;  /* a count last changed */
     enum picture_database database;
     int64_t database_ms; /* the counts of the database were last known to hold */
+    struct lead lead;
 };
 
 struct picture_row {

@@ -129,6 +129,21 @@ static void add_tables(struct vd_buf *out, const struct picture *picture,
     vd_buf_add_char(out, '}');
 }
 
+void wire_lead(struct vd_buf *out, const struct lead *lead)
+{
+    if (!lead->is_on) {
+        vd_buf_add_text(out, "null");
+        return;
+    }
+    vd_buf_printf(out,
+                  "{\"at_ms\":%" PRId64 ",\"since_ms\":%" PRId64 ",\"speed\":%" PRId64
+                  ",\"is_running\":%s,\"began_ms\":%" PRId64 ",\"by\":",
+                  lead->at_ms, lead->since_ms, lead->speed, lead->is_running ? "true" : "false",
+                  lead->began_ms);
+    add_text(out, lead->by);
+    vd_buf_add_char(out, '}');
+}
+
 /* Times and states of a picture: members of a frame that is open. */
 static void add_about(struct vd_buf *out, const struct picture_about *about,
                       enum wire_source source)
@@ -141,6 +156,10 @@ static void add_about(struct vd_buf *out, const struct picture_about *about,
                   database_names[about->database], about->database_ms);
     if (about->changed_ms == 0) {
         vd_buf_printf(out, ",\"started_ms\":%" PRId64, about->started_ms);
+    }
+    if (about->lead.is_on) {
+        vd_buf_add_text(out, ",\"lead\":");
+        wire_lead(out, &about->lead);
     }
 }
 

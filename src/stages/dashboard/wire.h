@@ -14,7 +14,9 @@
  * its party) and that of its reporting units ("units"), and in "photos" the ids of those whose
  * photo is at /photos/ID; in "baseline" what it is compared with, if anything (baseline.h): its
  * label, its columns, and each state's votes by them. An aggregate's texts are known from its first
- * record on; then the frames that bring it have its shape in "tables", in front of its rows.
+ * record on; then the frames that bring it have its shape in "tables", in front of its rows. While
+ * an operator leads all pages through the past (lead.h), each picture says so in "lead"; without,
+ * nobody does.
  */
 #ifndef VD_DASHBOARD_WIRE_H
 #define VD_DASHBOARD_WIRE_H
@@ -67,6 +69,9 @@ void wire_delta(struct vd_buf *out, const struct picture *picture, enum wire_sou
 
 void wire_beat(struct vd_buf *out, const struct picture *picture, enum wire_source source,
                int64_t now_ms);
+
+/* The "lead" of a picture, or null. */
+void wire_lead(struct vd_buf *out, const struct lead *lead);
 
 void wire_version(struct vd_buf *out, const struct picture *picture);
 
