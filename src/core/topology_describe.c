@@ -318,12 +318,15 @@ void vd_describe_list(struct vd_plugins *plugins, struct vd_buf *out)
     free(names);
 }
 
-/* Names of the topics behind the ports of one list. */
-static void add_topics(struct vd_buf *out, struct vd_topic_conf *const *topics, size_t count)
+/* Names of the topics behind the ports of one list; of tables their own names too, so that one
+ * that a slip of the pen has added is seen. */
+static void add_topics(struct vd_buf *out, struct vd_topic_conf *const *topics,
+                       const char *const *names, size_t count)
 {
     for (size_t i = 0; i < count; i++) {
         if (topics[i] != NULL) {
-            vd_buf_printf(out, "%s%s", out->len > 0 ? " " : "", topics[i]->name);
+            vd_buf_printf(out, "%s%s%s%s", out->len > 0 ? " " : "", names != NULL ? names[i] : "",
+                          names != NULL ? "=" : "", topics[i]->name);
         }
     }
 }
@@ -333,11 +336,12 @@ static void summarise_stage(const struct vd_stage_conf *conf, struct vd_buf *out
     const struct {
         const char *verb;
         struct vd_topic_conf *const *topics;
+        const char *const *names;
         size_t count;
     } lists[] = {
-        {"reads", conf->inputs, vd_port_count(conf->desc->inputs)},
-        {"follows", conf->tables, conf->table_count},
-        {"writes", conf->outputs, vd_port_count(conf->desc->outputs)},
+        {"reads", conf->inputs, NULL, vd_port_count(conf->desc->inputs)},
+        {"follows", conf->tables, conf->table_names, conf->table_count},
+        {"writes", conf->outputs, NULL, vd_port_count(conf->desc->outputs)},
     };
 
     vd_buf_printf(out, "\nstage %s", conf->name);
@@ -349,7 +353,7 @@ static void summarise_stage(const struct vd_stage_conf *conf, struct vd_buf *out
         VD_AUTO(buf) struct vd_buf names = {0};
         VD_AUTO(buf) struct vd_buf wrapped = {0};
 
-        add_topics(&names, lists[i].topics, lists[i].count);
+        add_topics(&names, lists[i].topics, lists[i].names, lists[i].count);
         if (names.len == 0) {
             continue;
         }

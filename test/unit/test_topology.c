@@ -91,6 +91,24 @@ TEST(a_stage_may_take_tables_that_only_the_topology_names)
     sample_fini(&sample);
 }
 
+/* With its own table in place nothing is missing, and a name like it may well be meant. */
+TEST(a_further_table_named_like_one_that_is_mapped_stands_in_the_summary)
+{
+    VD_AUTO(buf) struct vd_buf out = {0};
+    struct vd_topology_args args = {0};
+    struct sample sample;
+
+    sample_load(&sample,
+                HEAD TOPICS SOURCE RELAY "[topic:more]\ncleanup = compact\nexternal = yes\n"
+                                         "[stage:gather]\ninput.records = in\ndead = lost\n"
+                                         "table.totals = more\ntable.total = more\n",
+                &args);
+    assert_string_equal(vd_buf_text(&sample.errors), "");
+    vd_topology_summarise(&sample.topology, &out);
+    assert_non_null(strstr(vd_buf_text(&out), "\n  follows  totals=more total=more\n"));
+    sample_fini(&sample);
+}
+
 TEST(faults_of_sections_and_their_options)
 {
     static const struct wrong cases[] = {
@@ -423,6 +441,7 @@ TEST(a_stage_is_described_by_its_tables)
 RUN_TESTS(cmocka_unit_test(a_right_topology_is_loaded_whole),
           cmocka_unit_test(a_stages_own_options_come_from_its_section),
           cmocka_unit_test(a_stage_may_take_tables_that_only_the_topology_names),
+          cmocka_unit_test(a_further_table_named_like_one_that_is_mapped_stands_in_the_summary),
           cmocka_unit_test(faults_of_sections_and_their_options),
           cmocka_unit_test(faults_of_stages), cmocka_unit_test(faults_of_topics_between_stages),
           cmocka_unit_test(disabled_stages_count_as_writers_and_readers),
