@@ -201,16 +201,6 @@ size_t vd_kafka_record_max(const struct vd_kafka *kafka)
     return vd_kafka_conf_record_max(kafka->conf);
 }
 
-const char *vd_kafka_application(const struct vd_kafka *kafka)
-{
-    return kafka->conf->application;
-}
-
-const char *vd_kafka_node(const struct vd_kafka *kafka)
-{
-    return kafka->conf->node;
-}
-
 static void set_prop(rd_kafka_conf_t *conf, const char *name, const char *value)
 {
     char text[512] = "";

@@ -58,9 +58,6 @@ size_t vd_kafka_record_max(const struct vd_kafka *kafka);
 /* What a record takes of that beside its key and value: on the wire, with vd-src. */
 #define VD_KAFKA_OVERHEAD_BYTES 512
 
-const char *vd_kafka_application(const struct vd_kafka *kafka);
-const char *vd_kafka_node(const struct vd_kafka *kafka);
-
 /* Check `client.*` names (without that prefix) and values against librdkafka and against what the
  * protocol fixes (enable.auto.commit, isolation.level, transactional.id, group.instance.id ... may
  * not be set). */

@@ -262,7 +262,7 @@ struct counts *counts_new(struct vd_stage *stage, struct picture *picture, int64
     counts->picture = picture;
     counts->count_ms = count_ms;
     counts->scans = vd_stage_metric(stage, VD_COUNTER, "dashboard_counts_total", NULL,
-                                    "Full counts of voters, candidates and votes.");
+                                    "full counts of voters, candidates and votes");
     counts->timer = vd_timer_new(vd_stage_loop(stage), on_time, counts);
     counts->pg = vd_stage_pg(stage, SESSION_SQL, &events);
     return counts;

@@ -370,13 +370,13 @@ static void get_metrics(struct dashboard *dashboard)
     struct vd_stage *stage = dashboard->stage;
 
     dashboard->records = vd_stage_metric(stage, VD_COUNTER, "dashboard_records_total", NULL,
-                                         "Records read from the followed topics.");
+                                         "records read from the followed topics");
     dashboard->invalid = vd_stage_metric(stage, VD_COUNTER, "dashboard_invalid_total", NULL,
-                                         "Records that are not of their topic's form, left out.");
+                                         "records that are not of their topic's form, left out");
     dashboard->refused = vd_stage_metric(stage, VD_GAUGE, "dashboard_refused_rows", NULL,
-                                         "Records left out because their table has rows_max rows.");
+                                         "records left out because their table has rows_max rows");
     dashboard->pictures =
-        vd_stage_metric(stage, VD_COUNTER, "dashboard_pictures_total", NULL, "Pictures made.");
+        vd_stage_metric(stage, VD_COUNTER, "dashboard_pictures_total", NULL, "pictures made");
 }
 
 static enum vd_status serve_photos(struct dashboard *dashboard, struct vd_err *err)

@@ -23,11 +23,6 @@ static const char *const database_names[] = {
     [PICTURE_DATABASE_OLD] = "old",
 };
 
-const char *wire_source_name(enum wire_source source)
-{
-    return source_names[source];
-}
-
 static void add_text(struct vd_buf *out, const char *text)
 {
     vd_buf_add_json(out, text, strlen(text));

@@ -49,8 +49,6 @@ struct wire_election {
     const char *baseline_label;
 };
 
-const char *wire_source_name(enum wire_source source);
-
 /* {"elections": ..., "contests": ..., "tables": ...} with the rows of 'frame'. */
 void wire_preload(struct vd_buf *out, const struct picture *picture,
                   const struct picture_frame *frame, const struct wire_election *election);
