@@ -8,9 +8,11 @@
 #include <getopt.h>
 #include <inttypes.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -24,10 +26,11 @@
 #define RATE 150 /* voters a second, of each election */
 #define FIRST_VOTES 300
 #define STOP_MS 15000 /* beyond session and transaction, of 10 s each */
-#define HIT_S 90      /* to reach a point */
-#define GO_ON_S 90    /* to count something afterwards */
+#define HIT_S 200     /* to reach a point */
+#define GO_ON_S 200   /* to count something afterwards */
 #define GO_ON_VOTES 100
-#define PATIENCE_S 120
+#define PATIENCE_S 240
+#define OTHERS_S 300 /* for the other elections */
 
 /* What is done to the servers around a point: it is brought about in the moment before EndTxn. */
 enum twist {
@@ -78,6 +81,15 @@ static const struct point {
 static uint64_t seed;
 static const char *only = "";
 
+/* What troubles the servers troubles all elections: lane 0 does it, once all others have begun, and
+ * they end when it is over. */
+#define TROUBLED_LANE 0
+
+static struct {
+    atomic_int begun; /* elections */
+    atomic_bool is_calm;
+} * all_lanes; /* in memory that their processes share */
+
 /* ---- the victim ------------------------------------------------------------------------------ */
 
 /* Wait until the victim is stopped, killed or otherwise over. Returns: wait's status, or -1. */
@@ -99,9 +111,31 @@ static int wait_change(struct trial *trial)
     return status;
 }
 
+static const char *say_status(int status)
+{
+    static char text[64];
+
+    if (status == -1) {
+        (void)snprintf(text, sizeof(text), "it still runs after %d s", HIT_S);
+    } else if (WIFEXITED(status)) {
+        (void)snprintf(text, sizeof(text), "it ended with exit code %d", WEXITSTATUS(status));
+    } else if (WIFSTOPPED(status)) {
+        (void)snprintf(text, sizeof(text), "it was stopped");
+    } else {
+        (void)snprintf(text, sizeof(text), "it was ended by signal %d", WTERMSIG(status));
+    }
+    return text;
+}
+
 static void go_on(struct trial *trial)
 {
     (void)kill(trial->election.nodes[VICTIM].pid, SIGCONT);
+}
+
+/* Let through what is held of the victim's; others may just hold theirs. */
+static void heal_own(struct trial *trial)
+{
+    servers_link("heal kafka %s.n0.", trial->election.name);
 }
 
 /* The victim has stopped itself just before EndTxn: prepare what shall become of that. */
@@ -109,8 +143,9 @@ static bool bring_about(struct trial *trial, const struct point *point)
 {
     int status = wait_change(trial);
 
-    if (!WIFSTOPPED(status)) {
-        trial_say(trial, "%s: EndTxn WAS NOT REACHED", point->name);
+    if (status == -1 || !WIFSTOPPED(status)) {
+        trial_say(trial, "%s: EndTxn WAS NOT REACHED: %s", point->name, say_status(status));
+        trial_tell_log(trial, VICTIM);
         return false;
     }
     switch (point->twist) {
@@ -150,7 +185,7 @@ static void undo(struct trial *trial, const struct point *point, bool is_killed)
 
         trial_start(trial, VICTIM);
         (void)trial_wait_votes(trial, votes + GO_ON_VOTES, GO_ON_S); /* seen by the caller, too */
-        servers_link("heal kafka"); /* the late EndTxn finds a newer epoch */
+        heal_own(trial); /* the late EndTxn finds a newer epoch */
     }
 }
 
@@ -163,6 +198,7 @@ static bool goes_on(struct trial *trial, const struct point *point)
 
     if (!is_good) {
         trial_say(trial, "%s: NOTHING GOES ON", point->name);
+        trial_tell_nodes(trial);
     }
     if (trial->election.nodes[VICTIM].pid != 0) {
         is_good = trial_leave(trial, VICTIM) && is_good;
@@ -175,7 +211,8 @@ static bool kill_at(struct trial *trial, const struct point *point)
     int status = wait_change(trial);
 
     if (status == -1 || !WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
-        trial_say(trial, "%s: NOT KILLED THERE: status %d", point->name, status);
+        trial_say(trial, "%s: NOT KILLED THERE: %s", point->name, say_status(status));
+        trial_tell_log(trial, VICTIM);
         return false;
     }
     undo(trial, point, true);
@@ -192,14 +229,15 @@ static bool stop_at(struct trial *trial, const struct point *point)
     int64_t left_ms;
 
     if (status == -1 || !WIFSTOPPED(status)) {
-        trial_say(trial, "%s: NOT STOPPED THERE: status %d", point->name, status);
+        trial_say(trial, "%s: NOT STOPPED THERE: %s", point->name, say_status(status));
+        trial_tell_log(trial, VICTIM);
         return false;
     }
     undo(trial, point, false);
     left_ms = wake_ms - now_ms();
     pause_ms(left_ms > 0 ? (int)left_ms : 0);
     if (point->twist == TWIST_HOLD_END) {
-        servers_link("heal kafka"); /* the late EndTxn finds its transaction timed out */
+        heal_own(trial); /* the late EndTxn finds its transaction timed out */
     }
     go_on(trial);
     return goes_on(trial, point);
@@ -223,7 +261,7 @@ static bool live_through(struct trial *trial, const struct point *point, size_t 
     if (point->twist == TWIST_LOSE_ANSWER) {
         pause_ms(2000);
         servers_link("reset kafka %s.n0.", trial->election.name);
-        servers_link("heal kafka");
+        heal_own(trial);
     }
     while (!is_there && now_ms() < deadline_ms) {
         is_there = has_told(trial, log_from);
@@ -231,6 +269,7 @@ static bool live_through(struct trial *trial, const struct point *point, size_t 
     }
     if (!is_there) {
         trial_say(trial, "%s: NOT REACHED", point->name);
+        trial_tell_log(trial, VICTIM);
     }
     return goes_on(trial, point) && is_there;
 }
@@ -283,30 +322,71 @@ static bool is_wanted(const struct point *point)
 static int lane_of(const struct point *point, int *turn)
 {
     return point->twist == TWIST_HOLD_MARKERS || point->twist == TWIST_KILL_BROKER
-               ? 0
+               ? TROUBLED_LANE
                : 1 + (*turn)++ % (LANES - 1);
+}
+
+static void await_beginnings(const struct trial *trial)
+{
+    int64_t deadline_ms = now_ms() + OTHERS_S * 1000;
+
+    while (atomic_load(&all_lanes->begun) < LANES && now_ms() < deadline_ms) {
+        pause_ms(50);
+    }
+    if (atomic_load(&all_lanes->begun) < LANES) {
+        trial_say(trial, "NOT all elections have begun; going on without them");
+    }
+}
+
+static void await_calm(const struct trial *trial)
+{
+    int64_t deadline_ms = now_ms() + OTHERS_S * 1000;
+
+    while (!atomic_load(&all_lanes->is_calm) && now_ms() < deadline_ms) {
+        pause_ms(50);
+    }
+    if (!atomic_load(&all_lanes->is_calm)) {
+        trial_say(trial, "the servers are NOT left alone yet; going on");
+    }
+}
+
+static bool run_points(struct trial *trial, int lane)
+{
+    static const char *const actions[] = {"kill", "stop"};
+    uint64_t dice = seed + (uint64_t)lane;
+    bool is_good = true;
+
+    for (int i = 0, turn = 0; i < POINTS && is_good; i++) {
+        if (!is_wanted(&points[i]) || lane_of(&points[i], &turn) != lane) {
+            continue;
+        }
+        for (int a = 0; a < (points[i].is_alive ? 1 : 2) && is_good; a++) {
+            is_good = pass(trial, &points[i], actions[a], 3 + (int)(schedule_next(&dice) % 6));
+        }
+    }
+    return is_good;
 }
 
 static bool run_lane(int lane)
 {
-    static const char *const actions[] = {"kill", "stop"};
     char name[16];
     struct trial trial = {.name = name, .rate = RATE, .patience_s = PATIENCE_S};
-    uint64_t dice = seed + (uint64_t)lane;
-    bool is_good = true;
+    bool is_good;
 
     (void)snprintf(name, sizeof(name), "lane %d", lane);
     trial_open(&trial);
     trial_start(&trial, SURVIVOR);
     trial_start(&trial, VICTIM);
     is_good = trial_wait_votes(&trial, FIRST_VOTES, HIT_S) && trial_end(&trial, VICTIM);
-    for (int i = 0, turn = 0; i < POINTS && is_good; i++) {
-        if (!is_wanted(&points[i]) || lane_of(&points[i], &turn) != lane) {
-            continue;
-        }
-        for (int a = 0; a < (points[i].is_alive ? 1 : 2) && is_good; a++) {
-            is_good = pass(&trial, &points[i], actions[a], 3 + (int)(schedule_next(&dice) % 6));
-        }
+    atomic_fetch_add(&all_lanes->begun, 1);
+    if (lane == TROUBLED_LANE) {
+        await_beginnings(&trial);
+        is_good = is_good && run_points(&trial, lane);
+        servers_link("heal inner"); /* also after a point that went wrong */
+        atomic_store(&all_lanes->is_calm, true);
+    } else {
+        is_good = is_good && run_points(&trial, lane);
+        await_calm(&trial);
     }
     is_good = is_good && trial_finish(&trial, 0);
     trial_say(&trial, "%s", is_good ? "good" : "BAD");
@@ -337,6 +417,12 @@ int main(int argc, char **argv)
         passes += is_wanted(&points[i]) ? (points[i].is_alive ? 1 : 2) : 0;
     }
     trial_say(&all, "seed %" PRIu64, seed);
+    all_lanes =
+        mmap(NULL, sizeof(*all_lanes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (all_lanes == MAP_FAILED) {
+        perror("memory for all elections");
+        return 1;
+    }
     servers_start();
     failed = trial_run_all(LANES, run_lane);
     servers_stop(failed > 0);

@@ -9,9 +9,12 @@
  *   reset NAME [WORDS]     end connections with RST; new ones are taken
  *   delay NAME MS          pass everything on so much later
  *   hold NAME up|down      half-open: one direction falls silent; nothing is lost, as TCP has it,
- * but nothing comes through before "heal" hold NAME up|down WORDS the same, only of those
- * connections that are there now and whose client has said WORDS in its first bytes heal NAME all
- * of this is over */
+ *                          but nothing comes through before "heal"
+ *   hold NAME up|down WORDS
+ *                          the same, only of those connections that are there now and whose client
+ *                          has said WORDS in its first bytes
+ *   heal NAME              all of this is over
+ *   heal NAME WORDS        connections whose client has said WORDS are held no more */
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -356,18 +359,22 @@ static void hold(struct link *link, enum way way, const char *words)
     }
 }
 
-static void heal(struct link *link)
+static void heal(struct link *link, const char *words)
 {
     struct pair *next;
 
-    link->is_cut = false;
-    link->delay_ms = 0;
-    link->is_held[UP] = link->is_held[DOWN] = false;
+    if (*words == '\0') {
+        link->is_cut = false;
+        link->delay_ms = 0;
+        link->is_held[UP] = link->is_held[DOWN] = false;
+    }
     for (struct pair *pair = link->pairs; pair != NULL; pair = next) {
         next = pair->next;
-        pair->streams[UP].is_held = pair->streams[DOWN].is_held = false;
-        set_reading(&pair->streams[UP]);
-        set_reading(&pair->streams[DOWN]);
+        if (has_said(pair, words)) {
+            pair->streams[UP].is_held = pair->streams[DOWN].is_held = false;
+            set_reading(&pair->streams[UP]);
+            set_reading(&pair->streams[DOWN]);
+        }
     }
 }
 
@@ -398,7 +405,7 @@ static const char *obey(char *line)
     } else if (strcmp(verb, "hold") == 0) {
         hold(link, strcmp(what, "up") == 0 ? UP : DOWN, words);
     } else if (strcmp(verb, "heal") == 0) {
-        heal(link);
+        heal(link, what);
     } else {
         return "no such command\n";
     }

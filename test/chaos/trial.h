@@ -29,6 +29,12 @@ struct trial {
 void trial_say(const struct trial *trial, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* Say what a node has logged last; _nodes: the same of all that run, and what their /readyz is.
+ * Such lines have a word in capitals, as all that say what went wrong, by which test/run finds
+ * them. */
+void trial_tell_log(const struct trial *trial, int n);
+void trial_tell_nodes(struct trial *trial);
+
 /* Make the election; nothing runs yet. 'trial' is zeroed but for name, rate and patience. */
 void trial_open(struct trial *trial);
 
