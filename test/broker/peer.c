@@ -10,8 +10,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WAIT_MS 20000
-#define DELETE_MS 1000 /* for what nobody depends on */
+#define WAIT_MS 60000
+#define SETTLE_MS 20000 /* longer than a killed node's transaction stays open */
+#define LOOK_MS 100
+#define TXN_TIMEOUT_MS "300000" /* of ours: no stall ends them */
+#define DELETE_MS 1000          /* for what nobody depends on */
 
 static rd_kafka_t *producer;
 
@@ -41,6 +44,7 @@ static rd_kafka_t *open_client(rd_kafka_type_t type, bool committed_only, const 
     rd_kafka_conf_set(conf, "bootstrap.servers", peer_brokers(), text, sizeof(text));
     if (type == RD_KAFKA_PRODUCER && id != NULL) {
         rd_kafka_conf_set(conf, "transactional.id", id, text, sizeof(text));
+        rd_kafka_conf_set(conf, "transaction.timeout.ms", TXN_TIMEOUT_MS, text, sizeof(text));
     } else if (type == RD_KAFKA_CONSUMER) {
         rd_kafka_conf_set(conf, "group.id", id, text, sizeof(text));
         rd_kafka_conf_set(conf, "fetch.wait.max.ms", "10", text, sizeof(text));
@@ -293,7 +297,7 @@ void peer_uncommit(const char *group, const char *topic, int32_t partition)
 {
     rd_kafka_t *rk = open_client(RD_KAFKA_CONSUMER, true, group);
     rd_kafka_topic_partition_list_t *list = list_of(topic, partition);
-    time_t deadline = time(NULL) + 60;
+    time_t deadline = time(NULL) + 120;
 
     while (!uncommit(rk, group, list)) {
         assert(time(NULL) < deadline);
@@ -444,28 +448,68 @@ static int compare(const void *a, const void *b)
     return x->offset < y->offset ? -1 : x->offset > y->offset;
 }
 
-/* Read until every partition has said that it is at its end. */
-static void read_all(rd_kafka_t *rk, const char *topic, int partitions, struct peer_log *log)
+/* How far a partition is to be read: up to what was written when its end was met first. */
+struct goal {
+    int64_t written;
+    bool is_met, is_done;
+};
+
+/* The coordinator writes a transaction's markers after it has answered: until they are there, the
+ * end of what is committed lies before records that are committed, too. */
+static void note_end(rd_kafka_t *rk, const rd_kafka_message_t *end, bool committed_only,
+                     struct goal *goal)
+{
+    int64_t low;
+
+    if (!goal->is_met) {
+        (void)rd_kafka_get_watermark_offsets(rk, rd_kafka_topic_name(end->rkt), end->partition,
+                                             &low, &goal->written); /* known once it was read */
+        goal->is_met = true;
+    }
+    goal->is_done = goal->is_done || !committed_only || end->offset >= goal->written;
+}
+
+static bool are_done(const struct goal *goals, int partitions, bool is_settling)
+{
+    for (int p = 0; p < partitions; p++) {
+        if (is_settling ? !goals[p].is_done : !goals[p].is_met) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Read until every partition has said that it is at its end. What is still open then is waited for,
+ * but not for ever: it may be so on purpose. */
+static void read_all(rd_kafka_t *rk, const char *topic, int partitions, bool committed_only,
+                     struct peer_log *log)
 {
     rd_kafka_topic_partition_list_t *list = rd_kafka_topic_partition_list_new(partitions);
-    int at_end = 0;
+    struct goal *goals = calloc((size_t)partitions + 1, sizeof(*goals));
+    const int64_t began_ms = now_ms();
+    int64_t heard_ms = began_ms;
 
     for (int p = 0; p < partitions; p++) {
         rd_kafka_topic_partition_list_add(list, topic, p)->offset = RD_KAFKA_OFFSET_BEGINNING;
     }
     rd_kafka_assign(rk, list);
-    while (at_end < partitions) {
-        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, WAIT_MS);
+    while (!are_done(goals, partitions, now_ms() - began_ms < SETTLE_MS)) {
+        rd_kafka_message_t *message = rd_kafka_consumer_poll(rk, LOOK_MS);
 
-        assert(message != NULL);
-        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
-            at_end++;
-        } else {
-            assert(message->err == RD_KAFKA_RESP_ERR_NO_ERROR);
-            add(log, message);
+        assert(now_ms() - heard_ms < WAIT_MS);
+        if (message == NULL) {
+            continue;
         }
+        if (message->err == RD_KAFKA_RESP_ERR__PARTITION_EOF) {
+            note_end(rk, message, committed_only, &goals[message->partition]);
+            heard_ms = now_ms();
+        } else if (message->err == RD_KAFKA_RESP_ERR_NO_ERROR) {
+            add(log, message);
+            heard_ms = now_ms();
+        } /* else: the library tries again */
         rd_kafka_message_destroy(message);
     }
+    free(goals);
     rd_kafka_topic_partition_list_destroy(list);
     if (log->count > 0) {
         qsort(log->records, log->count, sizeof(*log->records), compare);
@@ -494,7 +538,7 @@ struct peer_log peer_read(const char *topic, bool committed_only)
     int partitions = count_partitions(rk, topic);
 
     rd_kafka_poll_set_consumer(rk);
-    read_all(rk, topic, partitions, &log);
+    read_all(rk, topic, partitions, committed_only, &log);
     rd_kafka_consumer_close(rk);
     rd_kafka_destroy(rk);
     return log;

@@ -81,7 +81,9 @@ void peer_delete_topics(char *const *topics, size_t count);
 /* Take a transactional.id from whoever uses it. */
 void peer_fence(const char *transactional_id);
 
-/* Every record of the topic from its beginning to its present end, by partition, then offset. */
+/* Every record of the topic from its beginning to its present end, by partition, then offset.
+ * 'committed_only': waits, for 20 s at most, until all transactions are over that were open then.
+ */
 struct peer_log peer_read(const char *topic, bool committed_only);
 void peer_log_free(struct peer_log *log);
 
