@@ -15,6 +15,7 @@
 #include "loop_uv.h"
 
 #define WAIT_MAX_MS 60000
+#define IN_TIME_MS 20000 /* what must not wait for the broker may be slow, as the machine is */
 #define TOPICS_MAX 32
 
 struct broker {
@@ -168,11 +169,12 @@ static inline rd_kafka_t *broker_producer(struct broker *at, const char *transac
     char text[256];
     rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER,
                                   vd_kafka_client_conf(at->kafka, "transactional.id",
-                                                       transactional_id, "linger.ms", "0", NULL),
+                                                       transactional_id, "linger.ms", "0",
+                                                       "transaction.timeout.ms", "300000", NULL),
                                   text, sizeof(text));
 
     assert_non_null(rk);
-    broker_expect(rd_kafka_init_transactions(rk, 30000));
+    broker_expect(rd_kafka_init_transactions(rk, WAIT_MAX_MS));
     return rk;
 }
 

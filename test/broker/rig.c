@@ -3,7 +3,7 @@
 
 #include <unistd.h>
 
-#define DEADLINE_MS 90000
+#define DEADLINE_MS 180000
 #define LOOK_MS 5
 
 struct probe probe;

@@ -9,7 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define COMMIT_WAIT_MS 60000
+#define COMMIT_WAIT_MS 120000
 #define NODE_WORD "node"
 
 static volatile sig_atomic_t is_ending;

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#define DRAIN_MS_MAX 20000 /* of one that waits for nothing, on a busy machine */
+
 static struct {
     char reason[256]; /* why the stage was not ready */
     int64_t dropped, pauses;
@@ -249,7 +251,7 @@ TEST(a_stage_that_owes_an_answer_about_its_partitions_can_be_drained)
     rig.inputs[0] = rig_topic(&rig, in, RIG_PARTITIONS);
     rig_run(&rig, is_a_while_over);
     assert_int_equal(probe.assigned, RIG_PARTITIONS);
-    assert_in_range(rig.drained_ms, 0, 3000);
+    assert_in_range(rig.drained_ms, 0, DRAIN_MS_MAX);
 }
 
 static const struct vd_stage_desc idle_desc = {
@@ -267,7 +269,7 @@ TEST(a_stage_without_inputs_and_outputs_is_ready_and_drains)
     rig_open(&rig, application, "main", &idle_desc);
     (void)rig_topic(&rig, in, RIG_PARTITIONS);
     rig_run(&rig, is_ready);
-    assert_in_range(rig.drained_ms, 0, 1000);
+    assert_in_range(rig.drained_ms, 0, DRAIN_MS_MAX);
 }
 
 int main(void)

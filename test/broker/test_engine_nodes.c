@@ -153,7 +153,7 @@ static bool is_other_at_work(struct rig *rig)
         rig_node_start(&scene.other, rig->host.application, "other", 20);
         set_phase(rig, WAITING);
     }
-    assert_true(scene.phase == SHARING || vd_loop_now_ms(&rig->loop) - scene.since_ms < 20000);
+    assert_true(scene.phase == SHARING || vd_loop_now_ms(&rig->loop) - scene.since_ms < 60000);
     return scene.phase == WAITING && rig_node_committed(&scene.other) > 0;
 }
 

@@ -6,7 +6,7 @@
 
 /* A fetch brings about one portion, which is more than the library wants to hold: it sleeps after
  * each, for a second if nobody wakes it. */
-enum { PORTIONS = 32, PORTION = 1500, PATIENCE_MS = PORTIONS * 1000 / 4 };
+enum { PORTIONS = 32, PORTION = 1500, PATIENCE_MS = PORTIONS * 1000 / 2 };
 
 static char queue_name[] = "queued.min.messages", queue_max[] = "500";
 static char fetch_name[] = "fetch.message.max.bytes", fetch_max[] = "10000";

@@ -256,13 +256,17 @@ TEST(sqlstates_say_what_to_do)
     scene_close(&loop);
 }
 
+/* A statement that lets two transactions meet: what is counted in a sequence can be seen before a
+ * transaction ends. */
+#define MEET                                                                   \
+    "DO $$ BEGIN PERFORM nextval('meeting'); FOR i IN 1..3000 LOOP EXIT WHEN " \
+    "pg_sequence_last_value('meeting') % 2 = 0; PERFORM pg_sleep(0.02); END LOOP; END $$"
+
 TEST(one_side_of_a_deadlock_is_to_try_again)
 {
-    static const char *const up[] = {"UPDATE pair SET v = v + 1 WHERE n = 1",
-                                     "SELECT pg_sleep(0.2)",
+    static const char *const up[] = {"UPDATE pair SET v = v + 1 WHERE n = 1", MEET,
                                      "UPDATE pair SET v = v + 1 WHERE n = 2"};
-    static const char *const down[] = {"UPDATE pair SET v = v + 1 WHERE n = 2",
-                                       "SELECT pg_sleep(0.2)",
+    static const char *const down[] = {"UPDATE pair SET v = v + 1 WHERE n = 2", MEET,
                                        "UPDATE pair SET v = v + 1 WHERE n = 1"};
     struct answer answers[2] = {0};
     struct vd_loop loop;
@@ -273,6 +277,7 @@ TEST(one_side_of_a_deadlock_is_to_try_again)
     client_open(&a, &loop);
     client_open(&b, &loop);
     (void)client_run(&a, "CREATE TABLE pair AS SELECT n, 0 AS v FROM generate_series(1, 2) n");
+    (void)client_run(&a, "CREATE SEQUENCE meeting");
     client_start(&a, up, 3, &answers[0]);
     client_start(&b, down, 3, &answers[1]);
     scene_turn_until(&loop, &answers[0].count, 1);
@@ -290,7 +295,7 @@ TEST(one_side_of_a_deadlock_is_to_try_again)
 /* Two transactions that read what the other writes. */
 TEST(a_serialization_failure_is_to_try_again)
 {
-    static const char *const one[] = {"SELECT sum(v) FROM skew", "SELECT pg_sleep(0.2)",
+    static const char *const one[] = {"SELECT sum(v) FROM skew", MEET,
                                       "INSERT INTO skew VALUES (1)"};
     struct answer answers[2] = {0};
     struct vd_loop loop;
@@ -306,6 +311,7 @@ TEST(a_serialization_failure_is_to_try_again)
     scene_turn_until(&loop, &a.ready, 1);
     scene_turn_until(&loop, &b.ready, 1);
     (void)client_run(&a, "CREATE TABLE skew (v int)");
+    (void)client_run(&a, "CREATE SEQUENCE IF NOT EXISTS meeting");
     client_start(&a, one, 3, &answers[0]);
     client_start(&b, one, 3, &answers[1]);
     scene_turn_until(&loop, &answers[0].count, 1);
