@@ -39,12 +39,6 @@ void count_start(struct count *count, const char *one, const char *other)
                    text[0], "--set", text[1], NULL);
 }
 
-void count_look_again(struct count *count)
-{
-    election_must_run(&count->election, 0);
-    pause_ms(20);
-}
-
 double count_metric(struct count *count, const char *name)
 {
     char text[128];
@@ -55,14 +49,14 @@ double count_metric(struct count *count, const char *name)
 
 void count_wait_metric(struct count *count, const char *name, double wanted)
 {
-    for (int i = 0; count_metric(count, name) != wanted; i++) {
-        count_look_again(count);
-        if (i == 3000) {
-            char *log = election_log(&count->election, 0);
+    const int64_t deadline_ms = now_ms() + ELECTION_AWAIT_MS;
+    double found;
 
-            (void)fputs(log, stderr);
-            fail_msg("%s is %f, not %f", name, count_metric(count, name), wanted);
-        }
+    while ((found = count_metric(count, name)) != wanted) {
+        char words[256];
+
+        (void)snprintf(words, sizeof(words), "%s is %f, not %f", name, found, wanted);
+        election_look_again(&count->election, deadline_ms, words);
     }
 }
 
@@ -73,17 +67,23 @@ int64_t count_published(struct count *count)
 
 void count_wait_published(struct count *count, int64_t votes)
 {
-    while (count_published(count) != votes ||
-           election_sum(&count->election, "aggregated_votes_by_region", "total_votes") != votes) {
-        count_look_again(count);
+    const int64_t deadline_ms = now_ms() + ELECTION_AWAIT_MS;
+    int64_t found;
+
+    while ((found = count_published(count)) != votes ||
+           (found = election_sum(&count->election, "aggregated_votes_by_region", "total_votes")) !=
+               votes) {
+        char words[128];
+
+        (void)snprintf(words, sizeof(words), "%lld votes are published, not %lld", (long long)found,
+                       (long long)votes);
+        election_look_again(&count->election, deadline_ms, words);
     }
 }
 
 void count_wait_ready(struct count *count)
 {
-    while (election_get(&count->election, 0, "/readyz", NULL) != 200) {
-        count_look_again(count);
-    }
+    ELECTION_AWAIT(&count->election, election_get(&count->election, 0, "/readyz", NULL) == 200);
 }
 
 void count_start_ready(struct count *count)
@@ -98,18 +98,23 @@ void count_stop_and_close(struct count *count)
     count_close(count);
 }
 
+static bool is_trouble(struct count *count, const char *words)
+{
+    char *body = NULL;
+    bool is_there =
+        election_get(&count->election, 0, "/readyz", &body) == 503 && strstr(body, words) != NULL;
+
+    free(body);
+    return is_there;
+}
+
 /* /readyz says 503, and why. */
 void count_wait_trouble(struct count *count, const char *words)
 {
-    bool is_there = false;
+    const int64_t deadline_ms = now_ms() + ELECTION_AWAIT_MS;
 
-    while (!is_there) {
-        char *body = NULL;
-
-        is_there = election_get(&count->election, 0, "/readyz", &body) == 503 &&
-                   strstr(body, words) != NULL;
-        free(body);
-        count_look_again(count);
+    while (!is_trouble(count, words)) {
+        election_look_again(&count->election, deadline_ms, words);
     }
 }
 

@@ -25,10 +25,7 @@ void count_start(struct count *count, const char *one, const char *other);
 void count_start_ready(struct count *count);
 void count_stop_and_close(struct count *count);
 
-/* Between two looks at what the node is to do: fails if it has ended. */
-void count_look_again(struct count *count);
-
-/* "votingd_NAME" of the stage; the waits end with the run's deadline, or say what is instead. */
+/* "votingd_NAME" of the stage; the waits end as ELECTION_AWAIT does, or say what is instead. */
 double count_metric(struct count *count, const char *name);
 void count_wait_metric(struct count *count, const char *name, double wanted);
 void count_wait_ready(struct count *count);

@@ -8,7 +8,6 @@
 #include <curl/curl.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <search.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,12 @@
 #include <unistd.h>
 
 #define POLL_MS 100
+#define LOOK_MS 20
+#define EXIT_S 90        /* beyond every deadline of a node's own */
+#define ANSWER_S 20      /* of a node to a request ... */
+#define METRICS_MS 30000 /* ... and of one that starts */
+#define TAIL_BYTES 200   /* of a log, told with what went wrong */
+#define REASON_BYTES 1200
 #define FILE_BYTES_MAX 65536
 
 static const char *const variables[] = {"KAFKA_BROKERS",   "DATABASE_URL", "VOTINGD",
@@ -282,17 +287,61 @@ static void print_log(const char *path)
     }
 }
 
-static void give_up(struct election *election, const char *reason)
+char *election_log(const struct election *election, int n)
 {
+    size_t len = 0;
+    char *text = NULL;
+    FILE *log = fopen(election->nodes[n].log, "re");
+
+    if (log != NULL) {
+        if (getdelim(&text, &len, '\0', log) < 0) {
+            free(text);
+            text = NULL;
+        }
+        fclose(log);
+    }
+    return text != NULL ? text : strdup("");
+}
+
+/* The last line of a log, cut to fit; the caller frees it. */
+static char *last_line(const struct election *election, int n)
+{
+    char *log = election_log(election, n);
+    size_t len = strlen(log);
+    size_t from;
+    char *line;
+
+    len -= len > 0 && log[len - 1] == '\n';
+    from = len;
+    while (from > 0 && log[from - 1] != '\n') {
+        from--;
+    }
+    line = strndup(log + from, len - from < TAIL_BYTES ? len - from : TAIL_BYTES);
+    free(log);
+    return line;
+}
+
+/* In one line, since a record of failures may keep only those that say "ERROR". */
+void election_give_up(struct election *election, const char *reason)
+{
+    char text[REASON_BYTES];
+
+    (void)snprintf(text, sizeof(text), "%s", reason);
     for (int n = 0; n < NODES_MAX; n++) {
         if (election->nodes[n].log != NULL) {
+            size_t len = strlen(text);
+            char *line = last_line(election, n);
+
+            (void)snprintf(text + len, sizeof(text) - len, "; n%d%s logged last: %s", n,
+                           election->nodes[n].pid != 0 ? "" : ", which has ended,", line);
+            free(line);
             print_log(election->nodes[n].log);
         }
         if (election->nodes[n].pid != 0) {
             kill(election->nodes[n].pid, SIGKILL);
         }
     }
-    fail_msg("%s", reason);
+    fail_msg("%s", text);
 }
 
 void election_must_run(struct election *election, int n)
@@ -301,8 +350,21 @@ void election_must_run(struct election *election, int n)
 
     if (waitid(P_PID, (id_t)election->nodes[n].pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
         info.si_pid != 0) {
-        give_up(election, "the node has ended by itself");
+        election_give_up(election, "the node has ended by itself");
     }
+}
+
+void election_look_again(struct election *election, int64_t deadline_ms, const char *words)
+{
+    for (int n = 0; n < NODES_MAX; n++) {
+        if (election->nodes[n].pid != 0) {
+            election_must_run(election, n);
+        }
+    }
+    if (now_ms() > deadline_ms) {
+        election_give_up(election, words);
+    }
+    pause_ms(LOOK_MS);
 }
 
 int election_wait_exit(struct election *election, int n, int seconds)
@@ -313,7 +375,7 @@ int election_wait_exit(struct election *election, int n, int seconds)
 
     while (waitpid(node->pid, &status, WNOHANG) == 0) {
         if (now_ms() > deadline_ms) {
-            give_up(election, "the node did not end in time");
+            election_give_up(election, "the node did not end in time");
         }
         pause_ms(POLL_MS);
     }
@@ -324,7 +386,7 @@ int election_wait_exit(struct election *election, int n, int seconds)
 int election_stop(struct election *election, int n, int signal)
 {
     kill(election->nodes[n].pid, signal);
-    return election_wait_exit(election, n, 60);
+    return election_wait_exit(election, n, EXIT_S);
 }
 
 static void connect_sql(struct election *election)
@@ -338,13 +400,26 @@ static void connect_sql(struct election *election)
     election->sql = PQconnectdb(election->database);
 }
 
-int64_t election_count(struct election *election, const char *sql)
+/* Once more over a new connection, if the server was started anew since the last statement. */
+static PGresult *query(struct election *election, const char *sql)
 {
     PGresult *result;
-    int64_t answer = -1;
 
     connect_sql(election);
     result = PQexec(election->sql, sql);
+    if (PQstatus(election->sql) != CONNECTION_OK) {
+        PQclear(result);
+        connect_sql(election);
+        result = PQexec(election->sql, sql);
+    }
+    return result;
+}
+
+int64_t election_count(struct election *election, const char *sql)
+{
+    PGresult *result = query(election, sql);
+    int64_t answer = -1;
+
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0) {
         answer = atoll(PQgetvalue(result, 0, 0));
     }
@@ -354,11 +429,9 @@ int64_t election_count(struct election *election, const char *sql)
 
 char *election_text(struct election *election, const char *sql)
 {
-    PGresult *result;
+    PGresult *result = query(election, sql);
     char *answer = NULL;
 
-    connect_sql(election);
-    result = PQexec(election->sql, sql);
     if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0) {
         answer = strdup(PQgetvalue(result, 0, 0));
     }
@@ -368,10 +441,8 @@ char *election_text(struct election *election, const char *sql)
 
 void election_execute(struct election *election, const char *sql)
 {
-    PGresult *result;
+    PGresult *result = query(election, sql);
 
-    connect_sql(election);
-    result = PQexec(election->sql, sql);
     if (PQresultStatus(result) != PGRES_COMMAND_OK) {
         fail_msg("%s: %s", sql, PQerrorMessage(election->sql));
     }
@@ -405,7 +476,7 @@ int election_get(struct election *election, int n, const char *path, char **out)
     curl_easy_setopt(curl, CURLOPT_URL, url);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, &body);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, 5L);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)ANSWER_S);
     if (curl_easy_perform(curl) == CURLE_OK) {
         curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
     }
@@ -416,22 +487,6 @@ int election_get(struct election *election, int n, const char *path, char **out)
         free(body.text);
     }
     return (int)status;
-}
-
-char *election_log(const struct election *election, int n)
-{
-    size_t len = 0;
-    char *text = NULL;
-    FILE *log = fopen(election->nodes[n].log, "re");
-
-    if (log != NULL) {
-        if (getdelim(&text, &len, '\0', log) < 0) {
-            free(text);
-            text = NULL;
-        }
-        fclose(log);
-    }
-    return text != NULL ? text : strdup("");
 }
 
 void election_wait_log(struct election *election, int n, const char *words, int seconds)
@@ -445,8 +500,11 @@ void election_wait_log(struct election *election, int n, const char *words, int 
         is_there = strstr(text, words) != NULL;
         free(text);
         if (!is_there && now_ms() > deadline_ms) {
-            print_message("not in the log: %s\n", words);
-            give_up(election, "the node did not say what was expected");
+            char reason[REASON_BYTES];
+
+            (void)snprintf(reason, sizeof(reason), "n%d did not log \"%s\" in %d s", n, words,
+                           seconds);
+            election_give_up(election, reason);
         }
         pause_ms(is_there ? 0 : POLL_MS);
     }
@@ -454,11 +512,16 @@ void election_wait_log(struct election *election, int n, const char *words, int 
 
 double election_metric(struct election *election, int n, const char *name)
 {
-    char *body;
+    const int64_t deadline_ms = now_ms() + METRICS_MS;
+    char *body = NULL;
     double value = -1;
     size_t len = strlen(name);
 
-    (void)election_get(election, n, "/metrics", &body);
+    while (election_get(election, n, "/metrics", &body) != 200 && now_ms() < deadline_ms) {
+        election_must_run(election, n);
+        free(body);
+        pause_ms(LOOK_MS);
+    }
     for (const char *line = body; line != NULL; line = strchr(line, '\n')) {
         line += *line == '\n';
         if (strncmp(line, name, len) == 0 && line[len] == ' ') {
@@ -467,100 +530,6 @@ double election_metric(struct election *election, int n, const char *name)
     }
     free(body);
     return value;
-}
-
-static int compare_keys(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-static void keep(void *key __attribute__((unused)))
-{
-}
-
-int64_t election_sum(struct election *election, const char *name, const char *member)
-{
-    char *topic = election_topic(election, name);
-    struct peer_log log = peer_read(topic, false);
-    int64_t sum = 0;
-    void *seen = NULL; /* keys; from the end, so that the first of each is the newest */
-
-    for (size_t i = log.count; i-- > 0;) {
-        const char *key = log.records[i].key;
-
-        assert_non_null(key);
-        if (tfind(key, &seen, compare_keys) == NULL) {
-            cJSON *total = cJSON_Parse(log.records[i].value);
-            const cJSON *count = cJSON_GetObjectItemCaseSensitive(total, member);
-
-            assert_true(cJSON_IsNumber(count));
-            sum += (int64_t)count->valuedouble;
-            cJSON_Delete(total);
-            assert_non_null(tsearch(key, &seen, compare_keys));
-        }
-    }
-    tdestroy(seen, keep); /* the keys are the log's */
-    peer_log_free(&log);
-    free(topic);
-    return sum;
-}
-
-static const struct {
-    const char *topic, *member;
-} totals[] = {
-    {"aggregated_votes_per_candidate", "total_votes"},
-    {"aggregated_turnout_by_location", "count"},
-    {"aggregated_turnout_by_gender", "total_votes"},
-    {"aggregated_party_wise_votes", "total_votes"},
-    {"aggregated_votes_by_region", "total_votes"},
-    {"aggregated_turnout_by_age", "total_votes"},
-    {"aggregated_turnout_by_age_group", "total_votes"},
-    {"aggregated_votes_by_state_and_candidate", "total_votes"},
-};
-#define TOTALS (sizeof(totals) / sizeof(totals[0]))
-
-void election_wait_counted(struct election *election, int64_t votes, int seconds)
-{
-    int64_t deadline_ms = now_ms() + seconds * INT64_C(1000);
-    char text[128];
-
-    for (size_t i = 0; i < TOTALS;) {
-        int64_t sum = -1;
-
-        if (i > 0 || election_count(election, "SELECT count(*) FROM votes") >= votes) {
-            sum = election_sum(election, totals[i].topic, totals[i].member);
-        }
-        if (sum == votes) {
-            i++;
-        } else if (now_ms() > deadline_ms) {
-            (void)snprintf(text, sizeof(text), "%s: %lld of %lld votes", totals[i].topic,
-                           (long long)sum, (long long)votes);
-            give_up(election, text);
-        } else {
-            pause_ms(POLL_MS);
-        }
-    }
-}
-
-static void check_topic(struct election *election, int64_t votes)
-{
-    char *topic = election_topic(election, "votes_topic");
-    struct peer_log log = peer_read(topic, true);
-
-    if ((int64_t)log.count != votes) {
-        give_up(election, "votes_topic and the count differ");
-    }
-    peer_log_free(&log);
-    free(topic);
-}
-
-void election_check(struct election *election, int64_t votes)
-{
-    assert_int_equal(election_count(election, "SELECT count(*) FROM votes"), votes);
-    check_topic(election, votes);
-    for (size_t i = 0; i < TOTALS; i++) {
-        assert_int_equal(election_sum(election, totals[i].topic, totals[i].member), votes);
-    }
 }
 
 int election_audit(const struct election *election, const char *more, char *output, size_t bytes)

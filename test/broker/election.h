@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "../wait.h"
 #include "peer.h"
 
 #define NODES_MAX 4
@@ -54,6 +55,18 @@ int election_stop(struct election *election, int n, int signal);
 /* Fails the test if a node that was started has ended: who waits for its words waits in vain. */
 void election_must_run(struct election *election, int n);
 
+/* Wait until 'is_so', for two minutes; then, or when a node ends by itself, the test fails with
+ * these words. */
+#define ELECTION_AWAIT_MS 120000
+#define ELECTION_AWAIT(election, is_so)                                               \
+    for (int64_t deadline_ms_ = now_ms() + ELECTION_AWAIT_MS; !(is_so);) {            \
+        election_look_again((election), deadline_ms_, "waited in vain for: " #is_so); \
+    }
+void election_look_again(struct election *election, int64_t deadline_ms, const char *words);
+
+/* Fail the test with these words and the last ones of its nodes, in one line. */
+void election_give_up(struct election *election, const char *reason);
+
 /* Wait for a node that ends by itself. */
 int election_wait_exit(struct election *election, int n, int seconds);
 
@@ -75,7 +88,8 @@ char *election_log(const struct election *election, int n);
 /* Wait until a node has logged these words. */
 void election_wait_log(struct election *election, int n, const char *words, int seconds);
 
-/* Value of the metric "name" or "name{labels}"; -1 if there is none. */
+/* Value of the metric "name" or "name{labels}"; -1 if there is none, or the node does not answer
+ * for a while. */
 double election_metric(struct election *election, int n, const char *name);
 
 /* Sum of 'member' over the newest record of each key of one of our aggregates. */

@@ -59,17 +59,18 @@ static bool are_idle(const struct peer_log *log)
     return idle == (1U << COUNT_PARTITIONS) - 1;
 }
 
-static void wait_idle(struct count *count) /* the run's deadline ends it */
+static bool is_all_idle(struct count *count)
 {
-    bool is_idle = false;
+    struct peer_log log = peer_read(count->partials, true);
+    bool is_idle = are_idle(&log);
 
-    while (!is_idle) {
-        struct peer_log log = peer_read(count->partials, true);
+    peer_log_free(&log);
+    return is_idle;
+}
 
-        is_idle = are_idle(&log);
-        peer_log_free(&log);
-        count_look_again(count);
-    }
+static void wait_idle(struct count *count)
+{
+    ELECTION_AWAIT(&count->election, is_all_idle(count));
 }
 
 TEST(a_partition_without_votes_leaves_the_watermark_and_says_so_once)
@@ -278,6 +279,16 @@ static bool is_told(struct count *count, int node, const char *words)
     return is_there;
 }
 
+/* Whether one of two nodes says so; else it is given another such record. */
+static bool is_told_of_another(struct count *count, const char *words)
+{
+    if (is_told(count, 0, words) || is_told(count, 1, words)) {
+        return true;
+    }
+    send_newer_meta(count);
+    return false;
+}
+
 TEST(a_newer_versions_meta_stops_its_partition_and_no_other)
 {
     const char *words = "meta: version 9 was written by a newer votingd: run the same version";
@@ -301,10 +312,7 @@ TEST(a_newer_versions_meta_stops_its_partition_and_no_other)
     words = "on all nodes; its owner does not count the partition";
     election_start(&count.election, 1, "--set", "stage:generator.enabled=no", "--set",
                    "stage:voting.enabled=no", "--set", "stage:dashboard.enabled=no", NULL);
-    while (!is_told(&count, 0, words) && !is_told(&count, 1, words)) {
-        send_newer_meta(&count);
-        count_look_again(&count);
-    }
+    ELECTION_AWAIT(&count.election, is_told_of_another(&count, words));
     assert_int_equal(election_stop(&count.election, 1, SIGKILL), 128 + SIGKILL);
     count_stop_and_close(&count);
 }

@@ -6,7 +6,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../wait.h"
 #include "election.h"
 
 #define KILLED (128 + SIGKILL)
@@ -19,27 +18,26 @@ static void set_voters(char *text, size_t bytes, int64_t voters)
 /* Wait until the database has so many votes, so that there is a middle to interrupt. */
 static void wait_votes(struct election *election, int64_t votes)
 {
-    while (election_count(election, "SELECT count(*) FROM votes") < votes) {
+    ELECTION_AWAIT(election, election_count(election, "SELECT count(*) FROM votes") >= votes);
+}
 
-        pause_ms(20);
-    }
+static bool is_read_back(struct election *election)
+{
+    char *body = NULL;
+    bool is_quiet = election_get(election, 0, "/api/v1/snapshot", &body) == 200 &&
+                    strstr(body, "\"source\":\"quiet\"") != NULL;
+
+    assert_true(!is_quiet || (strstr(body, "\"received_ms\":0,\"changed_ms\":0,") != NULL &&
+                              strstr(body, "\"started_ms\":1") != NULL &&
+                              strstr(body, "\"as_of_ms\":1") != NULL));
+    free(body);
+    return is_quiet;
 }
 
 /* What the page shows was there before this start: when it came then, nobody knows. */
 static void check_read_back(struct election *election)
 {
-    bool is_there = false;
-
-    while (!is_there) {
-        char *body = NULL;
-
-        is_there = election_get(election, 0, "/api/v1/snapshot", &body) == 200 &&
-                   strstr(body, "\"source\":\"quiet\"") != NULL;
-        assert_true(!is_there || (strstr(body, "\"received_ms\":0,\"changed_ms\":0,") != NULL &&
-                                  strstr(body, "\"started_ms\":1") != NULL &&
-                                  strstr(body, "\"as_of_ms\":1") != NULL));
-        free(body);
-    }
+    ELECTION_AWAIT(election, is_read_back(election));
 }
 
 TEST(a_thousand_voters_are_counted_once)
@@ -50,10 +48,11 @@ TEST(a_thousand_voters_are_counted_once)
 
     election_open(&election, "thousand");
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     election_check(&election, 1000);
     assert_int_equal(election_count(&election, "SELECT count(*) FROM candidates"), 3);
     assert_int_equal(election_count(&election, "SELECT count(*) FROM voters"), 1000);
+    ELECTION_AWAIT(&election, election_get(&election, 0, "/readyz", NULL) == 200);
     assert_int_equal(election_get(&election, 0, "/readyz", &body), 200);
     ready = cJSON_Parse(body);
     assert_true(cJSON_IsTrue(cJSON_GetObjectItem(ready, "ready")));
@@ -64,7 +63,7 @@ TEST(a_thousand_voters_are_counted_once)
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     /* A second start adds nothing and loses nothing. */
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     check_read_back(&election);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     election_check(&election, 1000);
@@ -79,7 +78,7 @@ TEST(totals_equal_what_the_database_says_per_candidate_and_state)
 
     election_open(&election, "totals");
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     topic = election_topic(&election, "aggregated_turnout_by_location");
     log = peer_read(topic, false);
@@ -120,7 +119,7 @@ TEST(a_hundred_thousand_voters_survive_stops_and_kills)
     wait_votes(&election, 70000);
     assert_int_equal(election_stop(&election, 0, SIGKILL), KILLED);
     election_start(&election, 0, "--set", voters, NULL);
-    election_wait_counted(&election, 100000, 120);
+    election_wait_counted(&election, 100000, 240);
     election_check(&election, 100000);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     election_close(&election);
@@ -137,7 +136,7 @@ TEST(two_nodes_count_as_one_and_one_finishes_alone)
     election_start(&election, 1, "--set", voters, "--disable", "generator", NULL);
     wait_votes(&election, 15000);
     assert_int_equal(election_stop(&election, 1, SIGKILL), KILLED);
-    election_wait_counted(&election, 50000, 120);
+    election_wait_counted(&election, 50000, 240);
     election_check(&election, 50000);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     election_close(&election);
@@ -169,7 +168,7 @@ TEST(second_votes_are_rejected_and_poison_is_set_aside)
     election_open(&election, "poison");
     voters = election_topic(&election, "voters_topic");
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     log = peer_read(voters, true);
     for (size_t i = 0; i < 50; i++) {
         peer_send(voters, log.records[i].partition, log.records[i].key, log.records[i].value);
@@ -187,21 +186,19 @@ TEST(second_votes_are_rejected_and_poison_is_set_aside)
         "\"email\": \"f@example.org\", \"phone_number\": \"1\", \"cell_number\": \"2\", "
         "\"picture\": \"p\", \"registered_age\": 46}");
     peer_flush();
-    election_wait_counted(&election, 1001, 60);
+    election_wait_counted(&election, 1001, 120);
     election_check(&election, 1001);
     /* The last records of their partitions: the engine's letter, and rejected ones, once each. */
     peer_send_headers(voters, 0, "k", log.records[0].value, headers);
     peer_flush();
-    while (count_records(&election, "voters_dead", NULL) < 4) {
-    }
+    ELECTION_AWAIT(&election, count_records(&election, "voters_dead", NULL) >= 4);
     assert_int_equal(election_stop(&election, 0, SIGKILL), KILLED);
     election_start(&election, 0, NULL);
     for (int32_t p = 0; p < 4; p++) {
         peer_send(voters, p, log.records[0].key, log.records[0].value);
     }
     peer_flush();
-    while (count_records(&election, "rejected_votes", "voted before") < 54) {
-    }
+    ELECTION_AWAIT(&election, count_records(&election, "rejected_votes", "voted before") >= 54);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     assert_int_equal(count_records(&election, "rejected_votes", "voted before"), 54);
     assert_int_equal(count_records(&election, "voters_dead", NULL), 4);
@@ -219,14 +216,14 @@ TEST(votes_of_another_program_are_counted_and_its_poison_is_not)
     election_open(&election, "foreign");
     votes = election_topic(&election, "votes_topic");
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     log = peer_read(votes, true);
     peer_send(votes, log.records[0].partition, "foreign", log.records[0].value);
     peer_send(votes, 0, "foreign", "[1,2");
     peer_flush();
-    while (election_sum(&election, "aggregated_votes_per_candidate", "total_votes") != 1001 ||
-           count_records(&election, "votes_dead", NULL) != 1) {
-    }
+    ELECTION_AWAIT(&election, election_sum(&election, "aggregated_votes_per_candidate",
+                                           "total_votes") == 1001 &&
+                                  count_records(&election, "votes_dead", NULL) == 1);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     peer_log_free(&log);
     free(votes);
@@ -246,12 +243,11 @@ TEST(a_broker_and_a_database_that_go_away_are_waited_out)
     election_server("start kafka");
     wait_votes(&election, 30000);
     election_server("kill postgres");
-    while (election_get(&election, 0, "/readyz", NULL) != 503) {
-    }
+    ELECTION_AWAIT(&election, election_get(&election, 0, "/readyz", NULL) == 503);
     election_server("start postgres");
-    election_wait_counted(&election, 100000, 180);
+    election_wait_counted(&election, 100000, 240);
     election_check(&election, 100000);
-    assert_int_equal(election_get(&election, 0, "/readyz", NULL), 200);
+    ELECTION_AWAIT(&election, election_get(&election, 0, "/readyz", NULL) == 200);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     election_close(&election);
 }
@@ -281,18 +277,20 @@ static const cJSON *find_item(const cJSON *list, const char *member, const char 
     return NULL;
 }
 
+static bool is_state(struct election *election, const char *node, const char *state)
+{
+    cJSON *pipeline = get_pipeline(election);
+    const cJSON *found = find_item(cJSON_GetObjectItem(pipeline, "nodes"), "node", node);
+    bool is_so =
+        found != NULL && strcmp(cJSON_GetObjectItem(found, "state")->valuestring, state) == 0;
+
+    cJSON_Delete(pipeline);
+    return is_so;
+}
+
 static void wait_state(struct election *election, const char *node, const char *state)
 {
-    for (bool is_so = false; !is_so;) { /* the test's time-out is the limit */
-        const struct timespec pause = {.tv_nsec = 50000000L};
-        cJSON *pipeline = get_pipeline(election);
-        const cJSON *found = find_item(cJSON_GetObjectItem(pipeline, "nodes"), "node", node);
-
-        is_so =
-            found != NULL && strcmp(cJSON_GetObjectItem(found, "state")->valuestring, state) == 0;
-        cJSON_Delete(pipeline);
-        (void)nanosleep(&pause, NULL);
-    }
+    ELECTION_AWAIT(election, is_state(election, node, state));
 }
 
 /* Whether a pair's total is the node's own metric. */
@@ -324,11 +322,23 @@ static bool is_as_measured(struct election *election, int n, const cJSON *nodes)
                      "votingd_records_out_total{stage=\"voting\",output=\"votes\"}");
 }
 
+/* Whether both nodes show what they say themselves: one interval later than it is. */
+static bool are_as_measured(struct election *election)
+{
+    cJSON *pipeline = get_pipeline(election);
+    const cJSON *nodes = cJSON_GetObjectItem(pipeline, "nodes");
+    bool are_equal = pipeline != NULL && is_as_measured(election, 0, nodes) &&
+                     is_as_measured(election, 1, nodes);
+
+    assert_true(pipeline == NULL || cJSON_GetObjectItem(pipeline, "invalid")->valueint == 0);
+    cJSON_Delete(pipeline);
+    return are_equal;
+}
+
 TEST(every_node_says_how_it_is_until_it_has_stopped_or_is_gone)
 {
     static const char *const often = "votingd.nodes_ms=500";
     struct election election;
-    bool are_equal = false;
 
     election_open(&election, "nodes");
     election_start(&election, 0, "--set", often, NULL);
@@ -336,15 +346,8 @@ TEST(every_node_says_how_it_is_until_it_has_stopped_or_is_gone)
                    NULL);
     wait_state(&election, "n0", "running");
     wait_state(&election, "n1", "running");
-    election_wait_counted(&election, 1000, 60);
-    while (!are_equal) { /* one interval later, that is */
-        cJSON *pipeline = get_pipeline(&election);
-        const cJSON *nodes = cJSON_GetObjectItem(pipeline, "nodes");
-
-        are_equal = is_as_measured(&election, 0, nodes) && is_as_measured(&election, 1, nodes);
-        assert_int_equal(cJSON_GetObjectItem(pipeline, "invalid")->valueint, 0);
-        cJSON_Delete(pipeline);
-    }
+    election_wait_counted(&election, 1000, 120);
+    ELECTION_AWAIT(&election, are_as_measured(&election));
     assert_int_equal(election_stop(&election, 1, SIGKILL), KILLED);
     wait_state(&election, "n1", "gone");
     election_start(&election, 1, "--set", often, "--disable", "generator", "--disable", "dashboard",
@@ -364,11 +367,11 @@ TEST(a_topic_that_differs_is_refused_with_the_cure)
 
     election_open(&election, "differs");
     election_start(&election, 0, NULL);
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     (void)snprintf(text, sizeof(text), "topic:votes_topic-%s.partitions=7", election.name);
     election_start(&election, 0, "--set", text, NULL);
-    assert_int_equal(election_wait_exit(&election, 0, 30), 3);
+    assert_int_equal(election_wait_exit(&election, 0, 60), 3);
     election_close(&election);
 }
 
@@ -380,17 +383,15 @@ TEST(a_nodes_topic_that_differs_keeps_no_node_from_its_work)
     election_open(&election, "telemetry");
     election_start(&election, 0, NULL);
     wait_state(&election, "n0", "running");
-    election_wait_counted(&election, 1000, 60);
+    election_wait_counted(&election, 1000, 120);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     (void)snprintf(partitions, sizeof(partitions), "topic:votingd_nodes-%s.partitions=7",
                    election.name);
     (void)snprintf(cleanup, sizeof(cleanup), "topic:votingd_nodes-%s.cleanup=compact",
                    election.name);
     election_start(&election, 0, "--set", partitions, "--set", cleanup, NULL);
-    election_wait_log(&election, 0, "this node is not shown in the pipeline view: topic", 30);
-    while (election_get(&election, 0, "/readyz", NULL) != 200) {
-        pause_ms(50);
-    }
+    election_wait_log(&election, 0, "this node is not shown in the pipeline view: topic", 60);
+    ELECTION_AWAIT(&election, election_get(&election, 0, "/readyz", NULL) == 200);
     assert_int_equal(election_stop(&election, 0, SIGTERM), 0);
     election_close(&election);
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../wait.h"
 #include "election.h"
 #include "users_server.h"
 
@@ -17,20 +16,17 @@
 
 static void wait_rows(struct election *election, const char *sql, int64_t rows)
 {
-    while (election_count(election, sql) < rows) {
-        pause_ms(20);
-    }
+    ELECTION_AWAIT(election, election_count(election, sql) >= rows);
 }
 
 /* The other totals follow those per candidate within an interval or two. */
 static void wait_settled(struct election *election, int64_t votes)
 {
-    election_wait_counted(election, votes, 120);
-    while (election_sum(election, "aggregated_votes_by_state_and_candidate", "total_votes") !=
-               votes ||
-           election_sum(election, "aggregated_turnout_by_age", "total_votes") != votes) {
-        pause_ms(100);
-    }
+    election_wait_counted(election, votes, 240);
+    ELECTION_AWAIT(
+        election,
+        election_sum(election, "aggregated_votes_by_state_and_candidate", "total_votes") == votes &&
+            election_sum(election, "aggregated_turnout_by_age", "total_votes") == votes);
 }
 
 /* ---- registers ----------------------------------------------------------------------------- */

@@ -15,7 +15,7 @@
 #include "election.h"
 
 #define VOTERS 200
-#define WAIT_S 60
+#define WAIT_S 120
 #define POLL_MS 50
 #define KILLED_VOTES 3000
 #define KILLS 12 /* of one round */

@@ -9,15 +9,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "../wait.h"
 #include "election.h"
 #include "server_files.h"
 
 #define KILLED (128 + SIGKILL)
 #define PARTITIONS 4
-#define WAIT_S 90
+#define WAIT_S 180
 #define POSITION_OFFSET_AT 7 /* in the header vd-src */
 #define POSITION_PREVIOUS_AT 15
 #define ALARMS "votingd_self_check_alarms_total{stage=\"voting\",lost=\"%s\"}"
@@ -72,29 +70,15 @@ static int64_t count_votes(void)
 
 static void wait_rows(int64_t rows)
 {
-    time_t deadline = time(NULL) + WAIT_S;
-
-    while (count_rows() < rows) {
-        assert_true(time(NULL) < deadline);
-        pause_ms(50);
-    }
+    ELECTION_AWAIT(&scene->election, count_rows() >= rows);
 }
 
 /* Until table and topic have so many votes, and all is committed:
  * then a stop leaves nothing open. */
 static void wait_votes(int64_t votes)
 {
-    time_t deadline = time(NULL) + WAIT_S;
-
     wait_rows(votes);
-    while (count_votes() < votes) {
-        if (time(NULL) > deadline) {
-            print_message("%s\n", election_log(&scene->election, 0));
-            fail_msg("%lld of %lld votes are in the topic", (long long)count_votes(),
-                     (long long)votes);
-        }
-        pause_ms(50);
-    }
+    ELECTION_AWAIT(&scene->election, count_votes() >= votes);
 }
 
 static int64_t number_at(const struct peer_record *record, size_t at)
@@ -229,9 +213,8 @@ TEST(offsets_moved_by_hand_neither_lose_nor_double_a_vote)
     stop_node();
     election_start(&scene->election, 0, "--disable", "aggregation", "--disable", "dashboard",
                    "--disable", "voting", "--set", "stage:generator.voters=1400", NULL);
-    while (election_count(&scene->election, "SELECT count(*) FROM voters") < 1400) {
-        pause_ms(50);
-    }
+    ELECTION_AWAIT(&scene->election,
+                   election_count(&scene->election, "SELECT count(*) FROM voters") >= 1400);
     stop_node();
     move_offsets();
     other = hold_progress();
@@ -269,7 +252,7 @@ TEST(rows_that_postgres_lost_are_put_back_from_the_topic)
 {
     need_local();
     open_scene(0, "rows");
-    start_node(3000, "stage:generator.rate=600");
+    start_node(5000, "stage:generator.rate=600");
     wait_rows(500);
     server_keep_postgres(); /* a reconnect with nothing lost */
     wait_rows(1200);
@@ -279,19 +262,19 @@ TEST(rows_that_postgres_lost_are_put_back_from_the_topic)
     election_server("start postgres");
     election_wait_log(&scene->election, 0, "votes back into PostgreSQL", WAIT_S);
     assert_in_range(alarms("rows"), 1, PARTITIONS);
-    wait_votes(3000);
+    wait_votes(5000);
     assert_int_equal(election_stop(&scene->election, 0, SIGKILL), KILLED);
-    check_votes(3000);
+    check_votes(5000);
     election_server("stop postgres");
     server_put_postgres_back();
     election_server("start postgres");
-    start_node(3000, NULL);
-    wait_rows(3000);
+    start_node(5000, NULL);
+    wait_rows(5000);
     assert_in_range(alarms("rows"), 1, PARTITIONS);
     assert_int_equal(alarms("votes") + alarms("offsets"), 0);
     stop_node();
-    check_votes(3000);
-    check_count(3000);
+    check_votes(5000);
+    check_count(5000);
     server_drop_postgres_copy();
     close_scene();
 }

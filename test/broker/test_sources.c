@@ -11,7 +11,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../wait.h"
 #include "election.h"
 
 #define KILLED (128 + SIGKILL)
@@ -269,10 +268,7 @@ static void check_left_out(const struct import *import)
 /* Wait until the database has so many voters, so that there is a middle to interrupt. */
 static void wait_voters(struct election *election, int64_t voters)
 {
-    while (election_count(election, "SELECT count(*) FROM voters") < voters) {
-
-        pause_ms(10);
-    }
+    ELECTION_AWAIT(election, election_count(election, "SELECT count(*) FROM voters") >= voters);
 }
 
 static void check_refused(struct import *import)
@@ -282,7 +278,7 @@ static void check_refused(struct import *import)
     assert_int_equal(truncate(import->path, 100000), 0);
     import_start(import, "stage:generator.rate=0");
     election_wait_log(&import->election, 0, "go back to what it was, or begin a new electorate",
-                      30);
+                      60);
     assert_int_equal(election_get(&import->election, 0, "/readyz", &body), 503);
     assert_non_null(strstr(body, "was begun with file="));
     assert_int_equal(election_stop(&import->election, 0, SIGTERM), 0);
@@ -295,13 +291,13 @@ static void check_import(const struct form *form)
     double left_out;
 
     import_open(&import, form);
-    import_start(&import, "stage:generator.rate=5000");
-    wait_voters(&import.election, 3000);
+    import_start(&import, "stage:generator.rate=1250"); /* it must not end before the kill */
+    wait_voters(&import.election, 2500);
     assert_int_equal(election_stop(&import.election, 0, SIGKILL), KILLED);
     assert_true(election_count(&import.election, "SELECT count(*) FROM voters") < LINES - BAD);
     import_start(&import, "stage:generator.rate=0");
-    election_wait_counted(&import.election, LINES - BAD, 60);
-    election_wait_log(&import.election, 0, "complete: 9990 voters, 10 bad records", 10);
+    election_wait_counted(&import.election, LINES - BAD, 120);
+    election_wait_log(&import.election, 0, "complete: 9990 voters, 10 bad records", 60);
     left_out = election_metric(&import.election, 0,
                                "votingd_generator_rejected_total{stage=\"generator\"}");
     assert_true(left_out >= 1 && left_out < BAD); /* of this process */
@@ -433,8 +429,8 @@ TEST(every_wrong_answer_of_the_api_is_told_and_its_odd_users_are_voters)
     election_open(&election, "traps");
     api_start(&api, &election, "traps", "stage:generator.voters=30", "stage:generator.rate=0",
               "stage:generator.cache=");
-    election_wait_counted(&election, 26, 60);
-    election_wait_log(&election, 0, "complete:", 10);
+    election_wait_counted(&election, 26, 120);
+    election_wait_log(&election, 0, "complete:", 60);
     check_words(&election, words);
     assert_int_equal(
         election_count(&election,

@@ -38,7 +38,7 @@ static void wait_cause(struct election *election, int n, const char *a, const ch
     bool is_told = false;
     char *body = NULL;
 
-    for (time_t end = time(NULL) + 20; !is_told && time(NULL) < end;) {
+    for (time_t end = time(NULL) + 90; !is_told && time(NULL) < end;) {
 
         pause_ms(50);
         free(body);
@@ -53,10 +53,7 @@ static void wait_cause(struct election *election, int n, const char *a, const ch
 
 static void wait_votes(struct election *election, int64_t votes)
 {
-    while (election_count(election, "SELECT count(*) FROM votes") < votes) {
-
-        pause_ms(20);
-    }
+    ELECTION_AWAIT(election, election_count(election, "SELECT count(*) FROM votes") >= votes);
 }
 
 /* ---- both servers -------------------------------------------------------------------------- */
@@ -70,15 +67,15 @@ TEST(check_names_every_server_that_does_not_answer)
     election_start(&election, 0, "--check", "--connect", "--set", NO_BROKER, "--set", NO_DATABASE,
                    NULL);
     election_start(&election, 1, "--check", "--connect", "--set", NO_DATABASE, NULL);
-    assert_int_equal(election_wait_exit(&election, 1, 30), FAILURE);
+    assert_int_equal(election_wait_exit(&election, 1, 90), FAILURE);
     check_log(&election, 1, "votingd: could not connect to PostgreSQL: connection to server at ");
-    assert_int_equal(election_wait_exit(&election, 0, 30), FAILURE);
+    assert_int_equal(election_wait_exit(&election, 0, 90), FAILURE);
     check_log(&election, 0, "votingd: no answer from \"127.0.0.1:1\"");
     check_log(&election, 0, "; could not connect to PostgreSQL: connection to server at ");
     /* A topology without a database is not asked for one. */
     enriched = election_topology(&election, "election-enriched.ini");
     election_start(&election, 2, "--topology", enriched, "--check", "--connect", NULL);
-    assert_int_equal(election_wait_exit(&election, 2, 30), STOPPED);
+    assert_int_equal(election_wait_exit(&election, 2, 90), STOPPED);
     remove(enriched);
     free(enriched);
     election_close(&election);
@@ -110,12 +107,12 @@ TEST(an_outage_of_both_servers_is_told_and_stops_and_starts_go_on_in_it)
     assert_int_equal(election_get(&election, 0, "/healthz", NULL), 200);
     wait_cause(&election, 0, "{\"server\":\"Kafka\",\"since\":\"20",
                "{\"server\":\"PostgreSQL\",\"since\":\"20");
-    election_wait_log(&election, 0, "node: waiting for PostgreSQL: could not connect", 20);
-    election_wait_log(&election, 0, "node: waiting for Kafka: no answer from", 20);
+    election_wait_log(&election, 0, "node: waiting for PostgreSQL: could not connect", 60);
+    election_wait_log(&election, 0, "node: waiting for Kafka: no answer from", 60);
     election_server("start");
     election_wait_counted(&election, 1000, 60);
     election_check(&election, 1000);
-    assert_int_equal(election_get(&election, 0, "/readyz", NULL), 200);
+    ELECTION_AWAIT(&election, election_get(&election, 0, "/readyz", NULL) == 200);
     assert_int_equal(election_stop(&election, 0, SIGTERM), STOPPED);
     log = election_log(&election, 0);
     assert_non_null(strstr(log, "PostgreSQL connection: ready"));
@@ -138,13 +135,13 @@ TEST(a_broker_that_goes_away_during_a_drain_is_told)
     wait_votes(&election, 200);
     election_server("freeze postgres");
     kill(election.nodes[0].pid, SIGTERM);
-    election_wait_log(&election, 0, "SIGTERM: draining", 10);
+    election_wait_log(&election, 0, "SIGTERM: draining", 60);
     election_server("freeze kafka");
     /* "waiting for Kafka: no answer from ...", or, in the middle of a transaction, that it leaves
      */
-    election_wait_log(&election, 0, "no answer from", 20);
+    election_wait_log(&election, 0, "no answer from", 60);
     election_server("thaw");
-    code = election_wait_exit(&election, 0, 40);
+    code = election_wait_exit(&election, 0, 90);
     assert_true(code == STOPPED || code == DEADLINE);
     election_close(&election);
 }
@@ -190,7 +187,7 @@ TEST(a_wrong_password_is_told_and_not_shown_and_the_other_stages_run)
     wait_cause(&election, 0, "waiting for PostgreSQL: could not connect",
                "{\"stage\":\"aggregation\",\"ready\":true}");
     wait_cause(&election, 0, "password authentication failed", "\"stage\":\"voting\"");
-    election_wait_log(&election, 0, "node: waiting for PostgreSQL: could not connect", 20);
+    election_wait_log(&election, 0, "node: waiting for PostgreSQL: could not connect", 60);
     log = election_log(&election, 0);
     assert_null(strstr(log, "of-nobody"));
     assert_int_equal(election_stop(&election, 0, SIGTERM), STOPPED);
@@ -211,12 +208,12 @@ TEST(a_second_signal_forces_and_a_deadline_ends_what_hangs)
     election_start(&election, 1, "--set", NO_BROKER, "--set", NO_DATABASE, "--set",
                    "votingd.drain_timeout_ms=100", NULL);
     election_start(&election, 2, "--set", NO_BROKER, "--set", NO_DATABASE, NULL);
-    election_wait_log(&election, 0, "listening on", 10);
-    election_wait_log(&election, 1, "listening on", 10);
-    election_wait_log(&election, 2, "listening on", 10);
+    election_wait_log(&election, 0, "listening on", 60);
+    election_wait_log(&election, 1, "listening on", 60);
+    election_wait_log(&election, 2, "listening on", 60);
     /* The thread that asks for topics is within its first five seconds. */
     kill(election.nodes[0].pid, SIGTERM);
-    election_wait_log(&election, 0, "SIGTERM: draining, at most 30 s; again to force", 10);
+    election_wait_log(&election, 0, "SIGTERM: draining, at most 30 s; again to force", 60);
     began_ms = now_ms();
     assert_int_equal(election_stop(&election, 0, SIGTERM), FORCED);
     assert_true(now_ms() - began_ms < 10000); /* the code says it; the drain had 30 s */
@@ -235,7 +232,7 @@ TEST(a_folder_without_plugins_is_refused_with_its_name)
 
     election_open(&election, "plugins");
     election_start(&election, 0, "--set", "votingd.plugin_path=/nonexistent", NULL);
-    assert_int_equal(election_wait_exit(&election, 0, 10), WRONG_TOPOLOGY);
+    assert_int_equal(election_wait_exit(&election, 0, 90), WRONG_TOPOLOGY);
     check_log(&election, 0, ": stage \"generator\": no plugin \"generator\" in \"/nonexistent\"");
     check_log(&election, 0, "votingd: 4 errors in ");
     election_close(&election);
@@ -256,14 +253,14 @@ TEST(topics_that_differ_are_refused_with_the_cure)
 
     election_open(&election, "differ");
     election_start(&election, 0, NULL);
-    election_wait_log(&election, 0, "running:", 30);
+    election_wait_log(&election, 0, "running:", 60);
     assert_int_equal(election_stop(&election, 0, SIGTERM), STOPPED);
     partitions = setting(&election, "rejected_votes", "partitions=7");
     cleanup = setting(&election, "voters_dead", "cleanup=compact");
     for (int n = 0; n < 2; n++) {
         election_start(&election, n, "--set", partitions, "--set", cleanup,
                        n == 0 ? NULL : "--check", "--connect", NULL);
-        assert_int_equal(election_wait_exit(&election, n, 30), WRONG_TOPOLOGY);
+        assert_int_equal(election_wait_exit(&election, n, 90), WRONG_TOPOLOGY);
         check_log(&election, n,
                   "\": has 4 partitions, declared 7: declare 4, or delete it and raise its "
                   "generation; topic \"");
@@ -284,7 +281,7 @@ TEST(of_two_nodes_with_one_name_the_older_ends)
     election_start(&election, 0, "--set", "stage:generator.rate=500", NULL);
     wait_votes(&election, 200);
     election_start(&election, 1, "--node", "n0", NULL);
-    assert_int_equal(election_wait_exit(&election, 0, 30), FENCED);
+    assert_int_equal(election_wait_exit(&election, 0, 90), FENCED);
     check_log(&election, 0, "because two processes run as node \"n0\"");
     election_wait_counted(&election, 1000, 60);
     election_check(&election, 1000);

@@ -192,21 +192,20 @@ TEST(voters_of_the_reference_vote_and_are_counted)
     election_execute(&election, candidates_sql);
     election_start(&election, 0, "--disable", "generator", "--set", voters, "--set", candidates,
                    NULL);
-    election_wait_log(&election, 0, "running:", 30);
+    election_wait_log(&election, 0, "running:", 60);
     for (int i = 0; i < VOTERS; i++) {
         insert_voter(&election, i);
         send_voter(&election, i);
     }
     peer_flush();
-    election_wait_counted(&election, VOTERS, 60);
+    election_wait_counted(&election, VOTERS, 120);
     /* voting.py beside us: its row comes before the voter's record. */
     election_execute(&election,
                      "INSERT INTO votes (voter_id, candidate_id, voting_time) VALUES "
                      "('000000c8-1111-4222-8333-444444444444', 'c2', '2026-11-03 10:00:00')");
     send_voter(&election, VOTERS);
     peer_flush();
-    while (count_reasons(&election, "rejected_votes", "voted before") != 1) {
-    }
+    ELECTION_AWAIT(&election, count_reasons(&election, "rejected_votes", "voted before") == 1);
     election_execute(&election, "DELETE FROM votes WHERE voter_id LIKE '000000c8-%'");
     election_check(&election, VOTERS);
     assert_int_equal(election_count(&election,
@@ -276,7 +275,8 @@ static struct peer_log wait_voters(struct election *election)
     char *topic = election_topic(election, "voters_topic");
     struct peer_log log = peer_read(topic, true);
 
-    for (time_t end = time(NULL) + 30; log.count < VOTERS && time(NULL) < end;) {
+    for (time_t end = time(NULL) + 120; log.count < VOTERS && time(NULL) < end;) {
+        pause_ms(50);
         peer_log_free(&log);
         log = peer_read(topic, true);
     }
@@ -287,10 +287,7 @@ static struct peer_log wait_voters(struct election *election)
 
 static void wait_sum(struct election *election, const char *topic, const char *member, int64_t sum)
 {
-    for (time_t end = time(NULL) + 30;
-         election_sum(election, topic, member) != sum && time(NULL) < end;) {
-    }
-    assert_int_equal(election_sum(election, topic, member), sum);
+    ELECTION_AWAIT(election, election_sum(election, topic, member) == sum);
 }
 
 /* Such votes have no source position, so each stands for itself, as at the reference: a program
@@ -306,7 +303,7 @@ TEST(votes_of_the_reference_are_counted_each_as_often_as_it_was_sent)
     votes = external(&election, "votes_topic");
     election_start(&election, 0, "--disable", "voting", "--set", votes, "--set",
                    "stage:generator.voters=200", NULL);
-    election_wait_log(&election, 0, "complete:", 30);
+    election_wait_log(&election, 0, "complete:", 60);
     voters = wait_voters(&election);
     (void)election_count(&election, "SELECT 1");
     candidates = PQexec(election.sql, "SELECT * FROM candidates");
