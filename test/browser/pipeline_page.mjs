@@ -54,6 +54,32 @@ export function testPipeline(test, election, open) {
     await page.context().close();
   });
 
+  test('no edge runs through a topic that it does not lead to, on a phone as on a desk', async () => {
+    const page = await open('/#/pipeline');
+    for (const width of [320, 768, 1440]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.waitForSelector('.stage[data-state="running"]');
+      await page.evaluate(() => new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); }));
+      const [edges, crossed] = await page.evaluate(() => {
+        const pills = [...document.querySelectorAll('.topic')].map((pill) => [pill.textContent, pill.getBoundingClientRect()]);
+        const found = new Set();
+        const lines = [...document.querySelectorAll('.edge .line')];
+        for (const line of lines) {
+          const { x: left, y: top } = line.ownerSVGElement.getBoundingClientRect();
+          for (let at = 0; at < line.getTotalLength(); at += 2) {
+            const { x, y } = line.getPointAtLength(at);
+            pills.filter(([, rect]) => x + left > rect.left + 2 && x + left < rect.right - 2
+              && y + top > rect.top + 2 && y + top < rect.bottom - 2).forEach(([name]) => found.add(name));
+          }
+        }
+        return [lines.length, [...found]];
+      });
+      assert.ok(edges >= 10);
+      assert.deepEqual(crossed, [], `${width} px`);
+    }
+    await page.context().close();
+  });
+
   test('nodes that are gone, draining or not ready are told in words', async () => {
     const answer = await election().get('/api/v1/pipeline');
     const [main] = answer.nodes;

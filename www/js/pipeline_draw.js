@@ -10,6 +10,7 @@ import {
 
 const text = words.pipeline;
 const TIP = 5; // of an arrow, in pixels
+const GUTTER = 8; // from the side of a stage to the line that runs along its topics
 
 // Name, and value as (stage) => text; of what only happens when something is wrong, whether it did
 // lately.
@@ -127,6 +128,62 @@ function middle(rect) {
   return rect.left + rect.width / 2;
 }
 
+function centre(rect) {
+  return rect.top + rect.height / 2;
+}
+
+function tipAbove(x, to) {
+  return `M ${x - TIP} ${to.top - 2 * TIP} h ${2 * TIP} L ${x} ${to.top} Z`;
+}
+
+// Topics below each other, where there is no room for more: what comes in runs down along their left
+// side, and turns off to each of them.
+function pathsInto(from, pills) {
+  const x = from.left + GUTTER;
+  return [
+    `M ${x} ${from.bottom} V ${centre(pills.at(-1))} ${pills.map((pill) => `M ${x} ${centre(pill)} H ${pill.left - TIP}`).join(' ')}`,
+    pills.map((pill) => `M ${pill.left - TIP} ${centre(pill) - TIP} v ${2 * TIP} L ${pill.left} ${centre(pill)} Z`).join(' '),
+  ];
+}
+
+// What goes out runs down along the right side, to a stage or on by a rail.
+function pathsOutOf(pills, to, isToRail) {
+  const side = isToRail ? middle(to) : pills[0].right + GUTTER;
+  const x = isToRail ? side : Math.min(side, to.right - GUTTER);
+  const branches = pills.map((pill) => `M ${pill.right} ${centre(pill)} H ${side}`).join(' ');
+  const way = `${branches} M ${side} ${centre(pills[0])}`;
+  return isToRail
+    ? [`${way} V ${to.bottom}`, '']
+    : [`${way} V ${to.top - 3 * TIP} H ${x} V ${to.top - TIP}`, tipAbove(x, to)];
+}
+
+// Line and tip of an edge, as paths; of 'columns' are topics that stand below each other.
+function pathsOf(edge, rects, columns) {
+  const from = rects.get(edge.from);
+  const to = rects.get(edge.to);
+  if (!from || !to) {
+    return ['', ''];
+  }
+  const isToRail = edge.to.startsWith('rail:');
+  if (columns.has(edge.to)) {
+    return pathsInto(from, columns.get(edge.to));
+  }
+  if (columns.has(edge.from)) {
+    return pathsOutOf(columns.get(edge.from), to, isToRail);
+  }
+  const isFromStage = edge.from.startsWith('stage:');
+  const x0 = isFromStage ? meet(from, middle(to), 24) : middle(from);
+  const x1 = edge.to.startsWith('stage:') ? meet(to, middle(from), 24) : middle(to);
+  const y0 = from.bottom;
+  const y1 = to.top - (isToRail ? 0 : TIP);
+  const y = (y0 + y1) / 2;
+  const bend = Math.abs(x0 - x1) < 1 ? `L ${x1} ${y1}` : `C ${x0} ${y} ${x1} ${y} ${x1} ${y1}`;
+  return [
+    `M ${x0} ${y0} ${bend}${isToRail ? ` V ${to.bottom}` : ''}`,
+    isToRail ? '' : tipAbove(x1, to),
+  ];
+}
+
 export class Drawing {
   constructor(root) {
     this.lines = makeSvg('svg', { class: 'lines', 'aria-hidden': 'true' });
@@ -155,38 +212,22 @@ export class Drawing {
 
   #drawLines() {
     const origin = this.root.getBoundingClientRect();
-    const rects = new Map([...this.rows.querySelectorAll('[data-key]')].map((node) => {
+    const rectOf = (node) => {
       const rect = node.getBoundingClientRect();
-      return [node.dataset.key, new DOMRect(rect.x - origin.x, rect.y - origin.y, rect.width, rect.height)];
-    }));
+      return new DOMRect(rect.x - origin.x, rect.y - origin.y, rect.width, rect.height);
+    };
+    const rects = new Map([...this.rows.querySelectorAll('[data-key]')].map((node) => [node.dataset.key, rectOf(node)]));
+    const columns = new Map([...this.rows.querySelectorAll('.topics')]
+      .filter((node) => getComputedStyle(node).flexDirection === 'column')
+      .map((node) => [node.dataset.key, [...node.children].map(rectOf)]));
     setAttributes(this.lines, { width: origin.width, height: origin.height });
     keep(this.lines, this.graph.edges, (edge) => `${edge.from} ${edge.to}`,
       () => makeSvg('g', {}, makeSvg('path', { class: 'line', fill: 'none' }), makeSvg('path', { class: 'tip' })),
       (group, edge) => {
-        const [line, tip] = this.#pathsOf(edge, rects);
+        const [line, tip] = pathsOf(edge, rects, columns);
         setAttributes(group, { class: `edge edge-${edge.kind}${edge.rate > 0 ? ' is-busy' : ''}` });
         setAttributes(group.firstChild, { d: line, 'stroke-width': (1.5 + Math.min(3, Math.log10(1 + edge.rate) * 0.75)).toFixed(2) });
         setAttributes(group.lastChild, { d: tip });
       });
-  }
-
-  #pathsOf(edge, rects) {
-    const from = rects.get(edge.from);
-    const to = rects.get(edge.to);
-    if (!from || !to) {
-      return ['', ''];
-    }
-    const isFromStage = edge.from.startsWith('stage:');
-    const isToRail = edge.to.startsWith('rail:');
-    const x0 = isFromStage ? meet(from, middle(to), 24) : middle(from);
-    const x1 = edge.to.startsWith('stage:') ? meet(to, middle(from), 24) : middle(to);
-    const y0 = from.bottom;
-    const y1 = to.top - (isToRail ? 0 : TIP);
-    const y = (y0 + y1) / 2;
-    const bend = Math.abs(x0 - x1) < 1 ? `L ${x1} ${y1}` : `C ${x0} ${y} ${x1} ${y} ${x1} ${y1}`;
-    return [
-      `M ${x0} ${y0} ${bend}${isToRail ? ` V ${to.bottom}` : ''}`,
-      isToRail ? '' : `M ${x1 - TIP} ${y1 - TIP} h ${2 * TIP} L ${x1} ${to.top} Z`,
-    ];
   }
 }
