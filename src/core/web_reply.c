@@ -9,7 +9,9 @@
 #include "loop_uv.h"
 #include "web_local.h"
 
-/* A peer that takes longer than this for one answer keeps a thread from the others. */
+/* A peer that takes longer than this for one answer keeps a thread from the others. One that reads
+ * next to nothing is gone sooner: civetweb gives up a write that finds no room for
+ * request_timeout_ms. */
 #define REPLY_MAX_MS 30000
 #define PIECE_BYTES (64 * 1024)
 #define GZIP_MIN_BYTES 512 /* below, the headers outweigh what is gained */

@@ -269,14 +269,15 @@ static bool read_body(struct mg_connection *conn, struct web_call *call, size_t 
     return call->request.body_len == len;
 }
 
-/* Take what the peer still sends, or closing would reset the connection under our answer. */
+/* Take what the peer still sends, byte by byte like the above, or closing would reset the
+ * connection under our answer. */
 static void drain_body(struct mg_connection *conn)
 {
     int64_t deadline_ms = vd_mono_ms() + BODY_MS / 4;
-    char bytes[4096];
+    char byte;
 
-    for (size_t at = 0; at < DRAIN_BYTES && vd_mono_ms() < deadline_ms; at += sizeof(bytes)) {
-        if (mg_read(conn, bytes, sizeof(bytes)) <= 0) {
+    for (size_t at = 0; at < DRAIN_BYTES && vd_mono_ms() < deadline_ms; at++) {
+        if (mg_read(conn, &byte, 1) != 1) {
             return;
         }
     }
