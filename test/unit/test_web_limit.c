@@ -206,7 +206,8 @@ TEST(clients_that_do_not_read_hold_up_nobody_and_are_evicted)
 
 TEST(clients_that_close_during_a_write_leave_nothing_behind)
 {
-    static const char *const options[] = {"sockets_per_second", "1000", NULL};
+    static const char *const options[] = {"sockets_per_second", "1000", "sockets_per_address",
+                                          "1000", NULL}; /* they linger */
     struct rig_publication large = {.has_delta = true, .has_full = true, .bytes = 3000000};
     struct rig rig;
 
