@@ -62,14 +62,38 @@ export class Election {
     return made;
   }
 
+  #spawn(port, settings) {
+    return spawn(env.VOTINGD, ['--topology', join(this.folder, 'election.ini'), ...settings], {
+      env: { ...env, DATABASE_URL: this.database, VOTINGD_LISTEN: `127.0.0.1:${port}` },
+      stdio: ['ignore', 'ignore', 'pipe'],
+    });
+  }
+
+  // A further node that shows the same count and does nothing else: {url, log, stop()}.
+  async addPage(settings) {
+    const port = await freePort();
+    const others = ['generator', 'voting', 'aggregation'].flatMap((stage) => ['--disable', stage]);
+    const daemon = this.#spawn(port, ['--node', 'page', ...others, ...settings]);
+    const ended = new Promise((resolve) => {
+      daemon.on('exit', resolve);
+    });
+    const node = {
+      url: `http://127.0.0.1:${port}`,
+      log: '',
+      stop: () => {
+        daemon.kill('SIGKILL'); // it keeps nothing
+        return ended;
+      },
+    };
+    daemon.stderr.on('data', (bytes) => {
+      node.log += bytes;
+    });
+    return node;
+  }
+
   start(settings) {
     this.log = '';
-    this.daemon = spawn(env.VOTINGD,
-      ['--topology', join(this.folder, 'election.ini'), ...settings],
-      {
-        env: { ...env, DATABASE_URL: this.database, VOTINGD_LISTEN: `127.0.0.1:${this.port}` },
-        stdio: ['ignore', 'ignore', 'pipe'],
-      });
+    this.daemon = this.#spawn(this.port, settings);
     this.daemon.stderr.on('data', (bytes) => {
       this.log += bytes;
     });

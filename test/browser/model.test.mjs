@@ -52,6 +52,19 @@ test('the same snapshot twice is harmless', () => {
   assert.equal(model.candidates()[0].votes, 10);
 });
 
+test('who leads a replay is said by each picture, and nobody does where it is not', () => {
+  const model = begun();
+  const lead = { at_ms: 7, since_ms: 9, speed: 60, is_running: true, began_ms: 9, by: 'ada' };
+  assert.equal(model.about.lead, null);
+  model.apply(delta(5, 10, { lead }));
+  assert.deepEqual(model.about.lead, lead);
+  model.apply({ type: 'beat', epoch: 'e', seq: 6, source: 'quiet' });
+  assert.deepEqual(model.about.lead, lead);
+  model.apply({ ...delta(6, 10), type: 'changes', since: 6, next: 'e-7' });
+  assert.equal(model.about.lead, null);
+  assert.equal(model.candidates()[0].votes, 10);
+});
+
 test('an aggregate that nobody knew names its columns with its first row', () => {
   const model = begun();
   model.apply(delta(5, 11, {

@@ -42,8 +42,9 @@ export class Browser {
     return made;
   }
 
-  // A page in a context of its own, on 'path'. 'prepare(page)' runs before anything is fetched.
-  async open(options = {}, path = '/', prepare = async () => {}) {
+  // A page in a context of its own, on 'path'. 'prepare(page)' runs before anything is fetched; 'url' is
+  // that of another node.
+  async open(options = {}, path = '/', prepare = async () => {}, url = this.election.url) {
     const context = await this.chromium.newContext({
       viewport: { width: 1440, height: 900 }, locale: 'en-GB', timezoneId: 'UTC', ...options,
     });
@@ -56,12 +57,12 @@ export class Browser {
     });
     page.on('pageerror', (error) => this.complaints.push(`page: ${error.message}`));
     page.on('request', (request) => {
-      if (!request.url().startsWith(this.election.url) && !request.url().startsWith('data:')) {
+      if (!request.url().startsWith(url) && !request.url().startsWith('data:')) {
         this.complaints.push(`third party: ${request.url()}`);
       }
     });
     await prepare(page);
-    await page.goto(this.election.url + path);
+    await page.goto(url + path);
     return page;
   }
 

@@ -176,4 +176,57 @@ export function testPastLinks(test, open) {
     await script.passUntil('the curves of now', async () => await rows() > 0, 100);
     await script.close();
   });
+
+  test('who goes his own way is not led, nor who is paused, until he follows or another replay begins', async () => {
+    const script = await open();
+    const from = answerPast(script);
+    const { page, count } = script;
+    const counts = (n) => script.passUntil(`${n} votes`, async () => await numberOf(page, 'counted') === n, 100);
+    const lead = (at, began) => {
+      count.about.lead = {
+        at_ms: at, since_ms: count.now, speed: 60, is_running: false, began_ms: began, by: 'ada',
+      };
+      return script.next();
+    };
+    // A link to a moment, opened while an operator leads.
+    await lead(from, 1);
+    await page.goto(new URL(linkOf(from + 4 * SECOND_MS), page.url()).href);
+    await page.reload();
+    await script.begins();
+    await script.say(count.hello(), count.snapshot());
+    await counts(5);
+    assert.ok(await page.isVisible('#led'));
+    assert.ok(await page.isHidden('#replay-led'));
+    await lead(from + SECOND_MS, 1);
+    await script.pass(2000);
+    assert.equal(await numberOf(page, 'counted'), 5);
+    await page.click('#led-follow');
+    await counts(2);
+    assert.equal(await addressOf(script), null);
+    assert.equal(await page.evaluate(() => document.activeElement.id), 'replay');
+    assert.match(await script.text('replay-led'), /led by ada$/);
+    assert.ok(await page.isHidden('#replay-show') && await page.isHidden('#replay-end') && await page.isHidden('#led'));
+    await lead(from + 2 * SECOND_MS, 1);
+    await counts(3);
+
+    // The way back leads to his own moment; another replay that begins takes him along.
+    await page.goBack();
+    await counts(5);
+    assert.ok(await page.isVisible('#led'));
+    await lead(from + 6 * SECOND_MS, 2);
+    await counts(7);
+
+    // It ends; paused, the page stays as it is, and follows when it goes on.
+    delete count.about.lead;
+    await script.next();
+    await counts(count.total());
+    await page.click('#pause');
+    await lead(from + 7 * SECOND_MS, 3);
+    await script.pass(2000);
+    assert.equal(await script.text('freshness-name'), 'Paused');
+    assert.ok(await page.isHidden('#led'));
+    await page.click('#pause');
+    await counts(8);
+    await script.close();
+  });
 }

@@ -134,6 +134,29 @@ test('it ends with the newest moment, and begins there anew', async () => {
   assert.equal(world.shown.at(-1).at, 0);
 });
 
+test('those who follow one clock show its moment when it is due, whenever they come and however slow', async () => {
+  for (const [cameMs, latencyMs] of [[0, 20], [1700, 20], [400, 600]]) {
+    const world = new World(latencyMs);
+    world.clock = cameMs;
+    world.player.follow(() => T0 + world.clock * 10, true, 10);
+    await world.run(5000);
+    assert.ok(world.shown.length > 4, `${world.shown.length} shown`);
+    world.shown.slice(1).forEach(({ at, clock }) => {
+      const late = (clock * 10) / S - at; // at most a picture's time, of which there are four a second
+      assert.ok(late >= 0 && late <= 2.5, `${at} s at ${clock} ms`);
+    });
+    world.player.follow(() => T0 + 60 * S, false, 10);
+    await world.run(5000);
+    assert.equal(world.shown.at(-1).at, 60);
+    world.player.follow(() => T0 + world.clock * 1000, true, 1000);
+    await world.run(5000);
+    world.player.release();
+    const { length } = world.shown;
+    await world.run(5000);
+    assert.equal(world.shown.length, length, 'on its own it stands still');
+  }
+});
+
 test('a jump goes before what is under way, and many jumps are one question', async () => {
   const world = new World(100);
   world.player.seek(T0);

@@ -1,5 +1,7 @@
 // The past on the page of a running election, while votes come in: the same numbers as /api/v1/history.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import {
   numberOf, numbersOf, shoot, textOf,
@@ -17,7 +19,17 @@ async function votesAt(election, table, ms) {
   return new Map(rows.map(([row, votes]) => [row, votes]));
 }
 
-// 'judge(page)' gives what is not accessible; 'open(path, options)' a page.
+const TOKENS = { ada: 'operator-0123456789abcdef01234567', bob: 'viewer-0123456789abcdef0123456789' };
+
+// A node of its own for the past that one leads: who looks at it says who he is.
+function addLedNode(election) {
+  const tokens = join(election.folder, 'tokens');
+  writeFileSync(tokens, `ada:operator:${TOKENS.ada}\nbob:viewer:${TOKENS.bob}\n`, { mode: 0o600 });
+  const settings = { access: 'token', tokens, actions: 'yes', sockets_per_address: '100' };
+  return election.addPage(Object.entries(settings).flatMap(([name, value]) => ['--set', `http.${name}=${value}`]));
+}
+
+// 'judge(page)' gives what is not accessible; 'open(path, url)' a page, 'url' that of another node.
 export function testReplay(test, getElection, open, judge) {
   let page;
   let moment;
@@ -116,5 +128,111 @@ export function testReplay(test, getElection, open, judge) {
     await page.goBack();
     await shows('the newest picture again', async () => (await textOf(page, 'freshness-name')) === 'Live');
     await page.context().close();
+  });
+
+  test('one operator leads all screens through the past, and back', async () => {
+    const election = getElection();
+    const node = await addLedNode(election);
+    const pages = [];
+
+    const get = async (path) => (await fetch(`${node.url}/api/v1/${path}`, { headers: { Authorization: `Bearer ${TOKENS.bob}` } })).json();
+    const order = (who, body, headers = {}) => fetch(`${node.url}/api/v1/replay`, {
+      method: 'POST',
+      headers: { Authorization: `Bearer ${TOKENS[who]}`, 'Content-Type': 'application/json', ...headers },
+      body: JSON.stringify(body),
+    });
+    const enter = async (who, path = '/') => {
+      const one = await open('/login', node.url);
+      pages.push(one);
+      await one.request.post(`${node.url}/api/v1/session`, { data: { token: TOKENS[who] } });
+      await one.goto(node.url + path);
+      await one.waitForSelector('#account', { state: 'attached' });
+      await one.waitForSelector('#candidates-body tr', { state: 'attached' });
+      return one;
+    };
+    const isLive = async (one) => (await textOf(one, 'freshness-name')) === 'Live' && one.isHidden('#replay-bar');
+    // Painted, the numbers of that moment: those of the API.
+    const showsMoment = (one, ms) => shows(`the moment ${ms}`, async () => {
+      const { rows } = await get(`snapshot?as_of_ms=${ms}`);
+      return (await numberOf(one, 'counted')) === rows.totals[0][4]
+        && JSON.stringify(await numbersOf(one, 'candidates-body', 3)) === JSON.stringify(byVotes(rows.candidate.map((row) => row[1])));
+    });
+
+    try {
+      await shows('a second node', async () => (await get('snapshot')).rows.totals[0][4] > 0);
+      const lead = await enter('ada', linkOf('results', moment));
+      const follower = await enter('bob');
+      assert.ok(await follower.isHidden('#led'));
+
+      // Not for others, not from elsewhere, not what is wrong, and not on a node that does not have it.
+      const refused = await order('bob', { action: 'start', at_ms: moment });
+      assert.equal(refused.status, 403);
+      assert.match((await refused.json()).error.message, /needs the role operator, and bob is viewer/);
+      assert.equal((await order('ada', { action: 'stop' }, { Origin: 'http://elsewhere.example' })).status, 403);
+      const wrong = await order('ada', { action: 'start', at_ms: moment, sped: 60 });
+      assert.equal(wrong.status, 400);
+      assert.match((await wrong.json()).error.message, /"sped".*did you mean "speed"/);
+      assert.equal((await fetch(`${election.url}/api/v1/replay`, { method: 'POST' })).status, 404);
+      assert.equal((await get('snapshot')).lead, undefined);
+
+      await lead.click('#replay-show');
+      await shows('who leads', async () => (await textOf(follower, 'replay-led')).includes('ada'));
+      await showsMoment(follower, moment);
+      await showsMoment(lead, moment);
+      assert.equal(new URL(lead.url()).hash, '#/results');
+      assert.deepEqual([await follower.isHidden('#replay-play'), await follower.isDisabled('#replay-slider')], [true, true]);
+      assert.deepEqual([await follower.isHidden('#replay-end'), await lead.isVisible('#replay-end')], [true, true]);
+
+      await lead.focus('#replay-slider');
+      await lead.keyboard.press('ArrowRight');
+      await shows('a second on', async () => (await get('snapshot')).lead.at_ms === moment + SECOND_MS);
+      await showsMoment(follower, moment + SECOND_MS);
+      const late = await enter('bob');
+      await showsMoment(late, moment + SECOND_MS);
+
+      await lead.selectOption('#replay-speed', '10');
+      await shows('the speed', async () => (await get('snapshot')).lead.speed === 10);
+      await lead.click('#replay-play');
+      const from = await numberOf(late, 'counted');
+      await shows('votes that come in once more', async () => (await numberOf(follower, 'counted')) > from && (await numberOf(late, 'counted')) > from);
+      const { at_ms: still } = (await (await order('ada', { action: 'pause' })).json()).lead;
+      for (const one of [lead, follower, late]) {
+        await showsMoment(one, still);
+      }
+
+      // One's own way, and back.
+      await late.click('#replay-leave');
+      await shows('the newest numbers', () => isLive(late));
+      await order('ada', { action: 'seek', at_ms: moment });
+      await showsMoment(follower, moment);
+      assert.ok(await isLive(late));
+      await shoot(late, 'led-left-1440-light');
+      await late.click('#led-follow');
+      await showsMoment(late, moment);
+      assert.ok(await late.isHidden('#led'));
+
+      for (const [width, colorScheme] of [[320, 'dark'], [1440, 'light'], [320, 'light'], [1440, 'dark'], [768, 'light']]) {
+        for (const [name, one] of [['lead', lead], ['follower', follower]]) {
+          await one.setViewportSize({ width, height: 900 });
+          await one.emulateMedia({ colorScheme });
+          await shoot(one, `led-${name}-${width}-${colorScheme}`);
+          if (width !== 768 && (width === 320) === (colorScheme === 'dark')) {
+            assert.deepEqual(await judge(one), [], `${name} ${width} ${colorScheme}`);
+          }
+        }
+      }
+
+      await lead.click('#replay-end');
+      for (const one of [lead, follower, late]) {
+        await shows('the newest numbers', () => isLive(one));
+      }
+      const now = (await get('snapshot')).rows.totals[0][4];
+      await shows('a count that goes on', async () => (await numberOf(follower, 'counted')) >= now);
+      assert.match(node.log, /audit access: ada \(operator\) from 127\.0\.0\.1: replay for all: play at [^,]+, speed 10: ok/);
+      assert.match(node.log, /replay for all: stop: ok/);
+    } finally {
+      await Promise.all(pages.map((one) => one.context().close()));
+      await node.stop();
+    }
   });
 }

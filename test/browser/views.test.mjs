@@ -121,7 +121,7 @@ test('a cell that changed carries a mark, unless less of that is asked for', asy
   await page.emulateMedia({ reducedMotion: 'no-preference' });
 });
 
-testReplay(test, () => election, (path) => browser.open({}, path), judge);
+testReplay(test, () => election, (path, url) => browser.open({}, path, undefined, url), judge);
 
 test(`cut off ${CUTS} times, the figures are those of the database`, async () => {
   const random = seeded(SEED);

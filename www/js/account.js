@@ -22,10 +22,14 @@ async function session() {
 }
 
 // With the token of now: whoever signed in anew in another tab has another one.
-async function send(method, path) {
+export async function send(method, path, body) {
   const state = await session();
+  const headers = { 'X-CSRF-Token': state.csrf_token };
+  if (body !== undefined) {
+    headers['Content-Type'] = 'application/json';
+  }
   const response = await fetch(`/api/v1/${path}`, {
-    method, cache: 'no-store', headers: { 'X-CSRF-Token': state.csrf_token },
+    method, cache: 'no-store', headers, body: JSON.stringify(body),
   });
   if (response.status === 401) {
     signIn(); // signed out elsewhere
@@ -61,12 +65,13 @@ function drainButton(say, comeBack) {
   return button(words.account.drain, () => dialog.showModal());
 }
 
-// Add the menu to 'tools' if anybody is signed in.
+// Add the menu to 'tools' if anybody is signed in. True if he may act.
 export async function addAccount(tools) {
   const state = await session();
+  const mayAct = state.actions && state.role !== 'viewer';
 
   if (state.csrf_token === null) {
-    return;
+    return false;
   }
   const said = make('p', { class: 'account-said', role: 'status' }); // seen when the menu is closed
   const summary = make('summary', { class: 'button' }, make('span', { class: 'account-name' }, state.name));
@@ -87,11 +92,12 @@ export async function addAccount(tools) {
       }
     }));
 
-  if (state.actions && state.role !== 'viewer') {
+  if (mayAct) {
     panel.append(drainButton(say, () => summary.focus())); // what opened the dialog is hidden by then
   }
   menu.append(panel);
   menu.addEventListener('toggle', () => menu.open && setText(said, ''));
   bindMenu(menu);
   tools.append(make('div', { class: 'account' }, menu, said));
+  return mayAct;
 }

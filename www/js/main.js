@@ -21,7 +21,7 @@
 // To add one: a line in VIEWS; its title in words.views; its files in www/meson.build and www/js/meson.build. It
 // brings its markup by dom.js:fill, its rules in a style sheet of its own.
 
-import { addAccount, signIn } from './account.js';
+import { addAccount, send, signIn } from './account.js';
 import {
   Settings, momentOf, viewOf, withMoment,
 } from './address.js';
@@ -64,8 +64,10 @@ const feed = new Feed({
   signIn,
 }, model, () => changed());
 
+const now = () => feed.serverNow() ?? Date.now();
+
 const display = new Display(() => {
-  feed.setInterval(display.ms);
+  feed.setInterval(feedMs());
   pace();
 });
 
@@ -76,14 +78,22 @@ let replay = null; // the bar of the past, once it was asked for
 let replaying = null; // on its way
 let past = null; // what it shows instead of the newest picture; see replay.js
 let leaves = 0; // how often the reader came back from the past
+let led = null; // what an operator says of the past that this page follows; see heed()
+let heeded; // what was said last, as text
+let left = null; // the replay that the reader does not follow, by its beginning
+let mayLead = false;
 let paintedAt = -Infinity;
 let timer = null;
 let isDue = false;
 
 // ---- repaints ----
 
-// The address alone says whether the past is shown.
-const isPast = () => momentOf(window.location.hash) !== null;
+// The past is shown where the address has a moment, which is the reader's own, or an operator leads.
+const isOwn = () => momentOf(window.location.hash) !== null;
+const isPast = () => isOwn() || led !== null;
+
+// Who is led hears of it at once, however seldom he wants new numbers.
+const feedMs = () => (led === null ? display.ms : 0);
 
 function paint() {
   isDue = false;
@@ -162,6 +172,7 @@ function watch() {
 // Something is new: when live, it is painted at once, or when a second has passed.
 function changed() {
   watch();
+  heed();
   replay?.changed();
   const isFirst = paintedAt === -Infinity && model.seq > 0;
   if (timer === null && !isStill() && (display.ms === 0 || isFirst)) {
@@ -218,7 +229,15 @@ function loadReplay() {
   replaying ??= Promise.all([import('./replay.js'), addStyle('/replay.css')]).then(([{ Replay }]) => {
     setText(byId('trouble'), '');
     replay = new Replay({
-      get: getJson, newest: () => model, show: showPast, write: writeMoment, leave: () => goTo(null),
+      get: getJson,
+      newest: () => model,
+      show: showPast,
+      write: writeMoment,
+      leave,
+      now,
+      mayLead: () => mayLead,
+      order: (body) => send('POST', 'replay', body),
+      join,
     });
   });
   return replaying;
@@ -243,23 +262,92 @@ function endPast() {
   }
 }
 
+// The moment that is wanted by now, if any is.
+function replayMoment() {
+  if (led !== null) {
+    replay.follow(led);
+  } else if (isOwn()) {
+    replay.go(momentOf(window.location.hash));
+  }
+}
+
 function followMoment() {
-  const at = momentOf(window.location.hash);
+  if (isOwn()) {
+    stray();
+  }
   linkViews();
-  byId('replay').setAttribute('aria-pressed', String(at !== null));
-  byId('pause').disabled = at !== null;
-  byId('refresh').disabled = at !== null;
-  if (at !== null) {
-    loadReplay().then(() => isPast() && replay.go(momentOf(window.location.hash))).catch(() => {
+  byId('replay').setAttribute('aria-pressed', String(isPast()));
+  byId('pause').disabled = isPast();
+  byId('refresh').disabled = isPast();
+  if (isPast()) {
+    loadReplay().then(replayMoment).catch(() => {
       replaying = null; // following a link tries again
       setText(byId('trouble'), words.replay.missing);
       writeMoment(null);
+      stray();
       followMoment();
       paint();
       pace();
     });
   } else if (replay?.isOn) {
     endPast();
+  }
+}
+
+// ---- led by an operator ----
+
+// 'lead' is what is said of it now: followed, or with an offer to do so.
+function setLed(lead) {
+  led = lead !== null && lead.began_ms !== left ? lead : null;
+  byId('led').hidden = lead === null || led !== null;
+  setText(byId('led-text'), lead === null ? '' : words.replay.leads(lead.by));
+  if (feed.intervalMs !== feedMs()) {
+    feed.setInterval(feedMs());
+  }
+}
+
+function take(lead) {
+  setLed(lead);
+  if (led !== null && isOwn()) {
+    goTo(null); // a step: the way back leads to the reader's own moment
+  } else {
+    followMoment();
+  }
+}
+
+// What the newest picture says of it. A replay that begins takes all pages along but those that are paused;
+// who comes to a moment of his own while it lasts goes his own way.
+function heed() {
+  const { lead } = model.about;
+  const text = JSON.stringify(lead);
+  if (model.seq === 0 || text === heeded || display.isPaused) {
+    return;
+  }
+  if (heeded === undefined && isOwn()) {
+    left = lead?.began_ms ?? null;
+  }
+  heeded = text;
+  take(lead);
+}
+
+function stray() {
+  if (led !== null) {
+    left = led.began_ms;
+    setLed(led);
+  }
+}
+
+function join() {
+  left = null;
+  take(model.about.lead);
+}
+
+function leave() {
+  if (led === null) {
+    goTo(null);
+  } else {
+    stray();
+    followMoment();
   }
 }
 
@@ -315,7 +403,7 @@ async function open(entry) {
   view.open(root, {
     settings: new Settings(entry.id, fillView),
     get: getJson,
-    now: () => feed.serverNow() ?? Date.now(),
+    now,
     pace: () => (display.isPaused || isLacking(entry) ? Infinity : display.ms),
   });
   fillView();
@@ -369,7 +457,11 @@ byId('refresh').addEventListener('click', async () => {
   await feed.refresh();
   paint();
 });
-byId('replay').addEventListener('click', () => goTo(isPast() ? null : model.about.as_of_ms));
+byId('replay').addEventListener('click', () => (isPast() ? leave() : goTo(model.about.as_of_ms)));
+byId('led-follow').addEventListener('click', () => {
+  join();
+  byId('replay').focus(); // what was clicked is gone
+});
 document.addEventListener('visibilitychange', () => {
   if (!document.hidden && isDue && (past !== null || !isStill())) {
     window.requestAnimationFrame(paint);
@@ -381,4 +473,7 @@ follow();
 feed.intervalMs = display.ms;
 pace();
 feed.start();
-addAccount(document.querySelector('.tools')).catch(() => {}); // the feed tells what is wrong
+addAccount(document.querySelector('.tools')).then((mayAct) => {
+  mayLead = mayAct;
+  replay?.changed();
+}).catch(() => {}); // the feed tells what is wrong

@@ -11,6 +11,7 @@ const EMPTY_ABOUT = {
   status: 'partial',
   source: 'waiting',
   database: { state: 'absent', as_of_ms: 0 },
+  lead: null, // where an operator leads all pages in the past; not said while nobody does
 };
 
 export class Model {
@@ -111,7 +112,7 @@ export class Model {
     }
     this.seq = seq;
     this.missed = 0;
-    this.about = { ...this.about, ...pick(frame, Object.keys(EMPTY_ABOUT)) };
+    this.about = { ...this.about, lead: null, ...pick(frame, Object.keys(EMPTY_ABOUT)) };
     return 'applied';
   }
 

@@ -24,6 +24,7 @@ export class Player {
   // Forget everything; what is still under way comes to nothing.
   stop() {
     this.#cancel();
+    this.clock = null; // of somebody else; see follow()
     this.isPlaying = false;
     this.isHeld = true;
     this.hasFailed = false;
@@ -44,6 +45,9 @@ export class Player {
 
   // The moment that is due now.
   position() {
+    if (this.clock !== null) {
+      return Math.min(this.to, this.clock());
+    }
     const { at, since } = this.base;
     return this.#isRunning() ? Math.min(this.to, at + (this.world.now() - since) * this.speed) : at;
   }
@@ -57,6 +61,20 @@ export class Player {
     this.#rebase(this.at);
     this.#next();
     this.onChange();
+  }
+
+  // Go by 'clock()', which gives the moment that is due, whether this page keeps up or not.
+  follow(clock, isPlaying, speed) {
+    this.clock = clock;
+    this.isPlaying = isPlaying;
+    this.speed = speed;
+    this.seek(clock());
+  }
+
+  // Go by its own clock again, and stand still.
+  release() {
+    this.clock = null;
+    this.isPlaying = false;
   }
 
   // At the end, from the beginning on.

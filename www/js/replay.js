@@ -1,5 +1,6 @@
 // The bar of the past: what is shown is the picture of a moment instead of the newest one, until the
-// reader goes back. The moment is in the address; without one there the bar is gone.
+// reader goes back. The moment is his own, which is in the address, or that of an operator who leads all
+// pages: then the bar's controls are the operators', and move all.
 
 import {
   byId, fill, make, setAttributes, setText,
@@ -14,11 +15,14 @@ const PAGE = 60; // steps
 
 const MARKUP = `
 <div class="replay-row">
+  <strong class="replay-led" id="replay-led" hidden></strong>
   <button type="button" class="button" id="replay-play"></button>
   <select id="replay-speed" data-label="replay.speed"></select>
   <input type="range" class="replay-slider" id="replay-slider" step="1" data-label="replay.slider">
   <input type="datetime-local" id="replay-jump" step="1" data-label="replay.jump">
+  <button type="button" class="button" id="replay-show" data-word="replay.show" hidden></button>
   <button type="button" class="button" id="replay-leave" data-word="replay.leave"></button>
+  <button type="button" class="button" id="replay-end" data-word="replay.end" hidden></button>
 </div>
 <p class="replay-note" id="replay-note" hidden></p>`;
 
@@ -33,7 +37,11 @@ export class Replay {
   //   newest()        the model that the feed keeps
   //   show(past)      paint {model, asOfMs, jumps, lack(view)} in place of the newest picture
   //   write(ms)       put the moment into the address
-  //   leave()         take it out
+  //   leave()         go back to the newest picture
+  //   now()           the server's time in milliseconds
+  //   mayLead()       whether the reader may move all pages
+  //   order(body)     do so; fails with an Error
+  //   join()          follow who leads
   constructor(context) {
     this.context = context;
     this.player = new Player({
@@ -43,6 +51,10 @@ export class Replay {
       now: () => performance.now(),
     }, (answer, at) => this.#take(answer, at), () => this.#paint());
     this.isOn = false;
+    this.lead = null; // what is followed: the picture's 'lead'; null: the reader goes his own way
+    this.wanted = null; // the next order to all
+    this.isOrdering = false;
+    this.isSliding = false; // the slider is where the hand has it
     this.jumps = 0; // how often another moment than the next was asked for
     this.wroteAt = -Infinity;
     this.frame = null;
@@ -51,19 +63,11 @@ export class Replay {
 
   // The address asks for this moment.
   go(at) {
-    const isNew = !this.isOn;
+    const isNew = !this.isOn || this.lead !== null;
+    this.#begin();
     if (isNew) {
-      this.isOn = true;
-      this.epoch = null; // that the moments are known of, or asked for
-      this.isReady = false; // they are known
-      this.isWaiting = false;
-      this.from = null; // the first of them, if only of an earlier epoch
-      this.past = null;
-      this.answer = null;
-      this.partial = []; // tables of which it does not know every row
-      this.hasFailed = false;
-      this.bar.hidden = false;
-      document.body.classList.add('is-past');
+      this.lead = null;
+      this.player.release();
     }
     if (isNew || at !== this.written) {
       this.#seek(at);
@@ -72,9 +76,47 @@ export class Replay {
     this.changed();
   }
 
+  // An operator leads.
+  follow(lead) {
+    if (this.isOn && lead === this.lead) {
+      return;
+    }
+    this.#begin();
+    this.lead = lead;
+    this.jumps += 1;
+    this.player.follow(() => this.#due(), lead.is_running, lead.speed);
+    this.changed();
+  }
+
+  #begin() {
+    if (this.isOn) {
+      return;
+    }
+    this.isOn = true;
+    this.epoch = null; // that the moments are known of, or asked for
+    this.isReady = false; // they are known
+    this.isWaiting = false;
+    this.from = null; // the first of them, if only of an earlier epoch
+    this.past = null;
+    this.answer = null;
+    this.partial = []; // tables of which it does not know every row
+    this.hasFailed = false;
+    this.isRefused = false; // the last order to all
+    this.bar.hidden = false;
+    document.body.classList.add('is-past');
+  }
+
+  // The moment at which all pages are to be now.
+  #due() {
+    const { lead } = this;
+    const elapsed = lead.is_running ? Math.max(0, this.context.now() - lead.since_ms) : 0;
+    return lead.at_ms + elapsed * lead.speed;
+  }
+
   // The newest picture is shown again.
   end() {
     this.isOn = false;
+    this.lead = null;
     this.player.stop();
     window.clearTimeout(this.timer);
     this.bar.hidden = true;
@@ -164,7 +206,7 @@ export class Replay {
   }
 
   #write(at) {
-    if (at !== this.written) {
+    if (this.lead === null && at !== this.written) {
       this.wroteAt = performance.now();
       this.written = at;
       this.context.write(at);
@@ -203,7 +245,9 @@ export class Replay {
   #listen() {
     const { player } = this;
     byId('replay-play').addEventListener('click', () => {
-      if (player.isPlaying) {
+      if (this.lead !== null) {
+        this.#playForAll();
+      } else if (player.isPlaying) {
         player.pause();
         this.#write(player.at);
       } else {
@@ -211,17 +255,35 @@ export class Replay {
         player.play();
       }
     });
-    byId('replay-speed').addEventListener('change', ({ target }) => player.setSpeed(Number(target.value)));
-    byId('replay-slider').addEventListener('input', ({ target }) => this.#seek(Number(target.value) * 1000));
+    byId('replay-speed').addEventListener('change', ({ target }) => this.#setSpeed(Number(target.value)));
+    byId('replay-slider').addEventListener('input', ({ target }) => {
+      this.isSliding = this.lead !== null;
+      if (!this.isSliding) {
+        this.#seek(Number(target.value) * 1000);
+      }
+    });
+    byId('replay-slider').addEventListener('change', ({ target }) => {
+      if (this.isSliding) {
+        this.isSliding = false;
+        this.#moveTo(Number(target.value) * 1000);
+      }
+    });
     byId('replay-slider').addEventListener('keydown', (event) => this.#key(event));
     byId('replay-jump').addEventListener('change', ({ target }) => {
       const at = new Date(target.value).getTime();
       if (at >= 0) {
-        this.#seek(Math.min(at, player.to));
+        this.#moveTo(Math.min(at, player.to));
       }
     });
     byId('replay-jump').addEventListener('blur', () => this.#paint());
     byId('replay-leave').addEventListener('click', () => this.context.leave());
+    byId('replay-end').addEventListener('click', () => this.#order({ action: 'stop' }));
+    byId('replay-show').addEventListener('click', async () => {
+      const action = player.isPlaying ? 'start' : 'pause';
+      if (await this.#order({ action, at_ms: player.at, speed: player.speed })) {
+        this.context.join();
+      }
+    });
     document.addEventListener('visibilitychange', () => {
       if (this.isOn && this.isReady) {
         player.hold(document.hidden);
@@ -245,8 +307,61 @@ export class Replay {
     }[event.key];
     if (target !== undefined) {
       event.preventDefault();
-      this.#seek(Math.max(from, Math.min(target, to)));
+      this.#moveTo(Math.max(from, Math.min(target, to)));
     }
+  }
+
+  // ---- the controls, for this page or for all ----
+
+  #moveTo(at) {
+    if (this.lead === null) {
+      this.#seek(at);
+    } else {
+      this.#order({ action: 'seek', at_ms: at });
+    }
+  }
+
+  #setSpeed(speed) {
+    if (this.lead === null) {
+      this.player.setSpeed(speed);
+    } else {
+      this.#order({ action: this.player.isPlaying ? 'start' : 'pause', speed });
+    }
+  }
+
+  // All stop at the moment that is seen here. At the end, from the beginning on.
+  #playForAll() {
+    const { at, from, to, isPlaying } = this.player;
+    if (isPlaying) {
+      this.#order({ action: 'pause', at_ms: at });
+    } else {
+      this.#order({ action: 'start', at_ms: at >= Math.floor(to / 1000) * 1000 ? from : at });
+    }
+  }
+
+  // One order at a time; of those that come meanwhile the sum: the last word of each kind. True if all
+  // were done.
+  async #order(order) {
+    const action = order.action === 'seek' ? this.wanted?.action ?? 'seek' : order.action;
+    this.wanted = action === 'stop' ? { action } : { ...this.wanted, ...order, action };
+    if (this.isOrdering) {
+      return false;
+    }
+    this.isOrdering = true;
+    this.isRefused = false;
+    try {
+      while (this.wanted !== null) {
+        const next = this.wanted;
+        this.wanted = null;
+        await this.context.order(next);
+      }
+    } catch {
+      this.wanted = null;
+      this.isRefused = true;
+    }
+    this.isOrdering = false;
+    this.#paint();
+    return !this.isRefused;
   }
 
   #seek(at) {
@@ -268,14 +383,18 @@ export class Replay {
     if (!this.isOn) {
       return;
     }
+    this.#paintLead();
     setText(byId('replay-play'), player.isPlaying ? words.replay.pause : words.replay.play);
     for (const control of [slider, byId('replay-play'), byId('replay-jump')]) {
       control.disabled = !isKnown;
     }
+    slider.disabled ||= this.lead !== null && !this.context.mayLead();
     if (isKnown) {
       slider.min = Math.floor(player.from / 1000);
       slider.max = Math.floor(player.to / 1000);
-      slider.value = Math.floor(player.at / 1000);
+      if (!this.isSliding && !this.isOrdering) {
+        slider.value = Math.floor(player.at / 1000);
+      }
       if (!player.isPlaying || document.activeElement !== slider) { // else every picture would be read out
         setAttributes(slider, { 'aria-valuetext': moment(past?.asOfMs ?? player.at) });
       }
@@ -286,6 +405,32 @@ export class Replay {
     this.#note();
   }
 
+  // Who leads, and what of the controls the reader may have then.
+  #paintLead() {
+    const isLed = this.lead !== null;
+    const mayLead = this.context.mayLead();
+    const speed = byId('replay-speed');
+    this.bar.classList.toggle('is-led', isLed);
+    this.bar.classList.toggle('is-follower', isLed && !mayLead);
+    byId('replay-led').hidden = !isLed;
+    setText(byId('replay-led'), isLed ? words.replay.led(this.lead.by) : '');
+    for (const id of ['replay-play', 'replay-speed', 'replay-jump']) {
+      byId(id).hidden = isLed && !mayLead;
+    }
+    byId('replay-show').hidden = isLed || !mayLead;
+    byId('replay-end').hidden = !isLed || !mayLead;
+    if (Number(speed.value) !== this.player.speed) {
+      if (!SPEEDS.includes(this.player.speed)) { // a program may lead at any
+        speed.append(make('option', { value: this.player.speed }, words.replay.times(this.player.speed)));
+      }
+      speed.value = this.player.speed;
+    }
+    const held = document.activeElement;
+    if (this.bar.contains(held) && (held.hidden || (isLed && !mayLead && held.matches('input')))) {
+      byId('replay-leave').focus();
+    }
+  }
+
   // What the open view lacks of this moment.
   #note() {
     const text = this.#said();
@@ -294,6 +439,9 @@ export class Replay {
   }
 
   #said() {
+    if (this.isRefused) {
+      return words.replay.refused;
+    }
     if (this.hasFailed || this.player.hasFailed) {
       return words.replay.failed;
     }
