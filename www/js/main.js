@@ -145,15 +145,17 @@ function fillView() {
 }
 
 function askForPaint() {
-  timer = null;
   if (isPast()) {
-    return; // what is shown does not change by what comes in
-  }
-  if (document.hidden) {
+    timer = null; // what is shown does not change by what comes in
+  } else if (document.hidden) {
+    timer = null;
     isDue = true; // painted when the page is looked at again
-    return;
+  } else {
+    window.requestAnimationFrame(() => {
+      timer = null; // what came meanwhile asked for no other repaint: paused, the first one is the only one
+      paint();
+    });
   }
-  window.requestAnimationFrame(paint);
 }
 
 // Paused, nothing moves but the first picture and what is asked for.
