@@ -36,10 +36,11 @@ struct vd_producer {
     struct vd_txn_watch watch;
     atomic_int_fast64_t recycled;
     atomic_uint_fast64_t number; /* of this instance, once it is ready */
-    int64_t alone_ms;  /* when a source's transaction began: no group knows who owns what; else 0 */
-    int64_t ended_ns;  /* when the last transaction was answered; 0: none yet */
-    int64_t fenced_ms; /* when it was last fenced; 0: never */
-    bool is_fenced_off;
+    int64_t begun_ms;            /* when the transaction began that has not been answered; else 0 */
+    bool is_alone;               /* it is a source's: no group knows who owns what */
+    int64_t ended_ns;            /* when the last transaction was answered; 0: none yet */
+    int64_t fenced_ms;           /* when it was last fenced by what was no time-out; 0: never */
+    bool was_fenced, is_fenced_off;
 };
 
 /* Runs inside flush or poll, on our own thread. There must be one, since it is what wakes the flush
@@ -101,7 +102,7 @@ void vd_producer_recycle(struct vd_producer *producer)
 
 bool vd_producer_is_fenced(const struct vd_producer *producer)
 {
-    return producer->fenced_ms != 0;
+    return producer->was_fenced;
 }
 
 uint64_t vd_producer_number(const struct vd_producer *producer)
@@ -161,22 +162,30 @@ static bool is_fencing(rd_kafka_resp_err_t code)
            code == RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID;
 }
 
-/* One fence can be a time-out of ours that the broker ended, or our own return to the group; two in
- * a minute are another process. Of a source whose transaction was too young to time out, one is
- * proof enough; and it must not fence the other in turn. */
+/* A fence may be our own return to the group, but two in a minute are another process; and of a
+ * source whose transaction was too young to time out, one is proof enough; and it must not fence
+ * the other in turn. A transaction that was so old that the broker had to end it proves nothing: a
+ * machine that stalls, or a broker that is away, may bring about two of them in a minute, or one
+ * and the return. */
 static void note_fencing(struct vd_producer *producer, rd_kafka_resp_err_t code)
 {
     char text[256];
     rd_kafka_resp_err_t fatal = rd_kafka_fatal_error(producer->rk, text, sizeof(text));
+    int64_t now_ms = vd_mono_ms();
+    bool is_old = now_ms - producer->begun_ms >= VD_TXN_TIMEOUT_MS;
 
     if (!is_fencing(code) && !is_fencing(fatal)) {
         return;
     }
-    if ((producer->fenced_ms != 0 && vd_mono_ms() - producer->fenced_ms < FENCED_TWICE_MS) ||
-        (producer->alone_ms != 0 && vd_mono_ms() - producer->alone_ms < VD_TXN_TIMEOUT_MS)) {
+    producer->was_fenced = true;
+    if (producer->is_ready && producer->begun_ms != 0 && is_old) {
+        return;
+    }
+    if ((producer->fenced_ms != 0 && now_ms - producer->fenced_ms < FENCED_TWICE_MS) ||
+        (producer->is_alone && producer->begun_ms != 0 && !is_old)) {
         producer->is_fenced_off = true;
     }
-    producer->fenced_ms = vd_mono_ms();
+    producer->fenced_ms = now_ms;
 }
 
 /* Take the error's words and end it. */
@@ -399,7 +408,8 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
         vd_pause_ms(MARKERS_MS);
     }
     vd_txn_watch_reset(&producer->watch);
-    producer->alone_ms = job->offsets == NULL ? vd_mono_ms() : 0;
+    producer->begun_ms = vd_mono_ms();
+    producer->is_alone = job->offsets == NULL;
     error = rd_kafka_begin_transaction(producer->rk);
     if (error != NULL) {
         return take_error(producer, error, VD_FAILED, "begin a transaction", err);
@@ -410,7 +420,7 @@ enum vd_status vd_producer_commit(struct vd_producer *producer, struct vd_txn_jo
         end_transaction(producer, deadline_ms, err) != VD_OK) {
         return err->status;
     }
-    producer->alone_ms = 0;
+    producer->begun_ms = 0;
     producer->ended_ns = vd_mono_ns();
     job->seconds = (double)(producer->ended_ns - begin_ns) / 1e9;
     producer->is_doubted = vd_txn_watch_is_doubtful(&producer->watch);

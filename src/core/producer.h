@@ -21,7 +21,8 @@ void vd_producer_free(struct vd_producer *producer);
 /* Create the instance if there is none and let the coordinator settle what the last one left; one
  * attempt of about 2 s.
  * Fails: VD_AGAIN: the broker is away, call again. VD_INVALID: another process uses the same
- * transactional.id: fenced twice in a minute, or once in a source's young transaction. */
+ * transactional.id: fenced twice in a minute, or once in a source's transaction; one that was
+ *         old enough to time out does not count. */
 enum vd_status vd_producer_ready(struct vd_producer *producer, struct vd_err *err) VD_MUST_CHECK;
 
 /* Run one transaction, begin to commit.

@@ -5,6 +5,8 @@
 
 #include <librdkafka/rdkafka_mock.h>
 
+#include "producer.h"
+
 #define RECORDS 2000
 
 /* Kafka protocol, API keys. */
@@ -78,7 +80,20 @@ static void on_fenced(void *arg, const char *stage, const char *reason)
     scene.fenced++;
 }
 
-static void run_with(const struct fault *faults, size_t count)
+/* As after a stall of the machine: the broker has ended the first transaction, which is older than
+ * it may get, and we ourselves have returned to the group under another member id. */
+static void stall(void)
+{
+    const int half_ms = VD_TXN_TIMEOUT_MS / 2 + 500;
+
+    rd_kafka_mock_broker_push_request_error_rtts(scene.cluster, 1, ADD_OFFSETS, 1,
+                                                 RD_KAFKA_RESP_ERR_NO_ERROR, half_ms);
+    rd_kafka_mock_broker_push_request_error_rtts(scene.cluster, 1, TXN_OFFSET_COMMIT, 2,
+                                                 RD_KAFKA_RESP_ERR_INVALID_PRODUCER_EPOCH, half_ms,
+                                                 RD_KAFKA_RESP_ERR_FENCED_INSTANCE_ID, 0);
+}
+
+static void run_after(void (*prepare)(void), const struct fault *faults, size_t count)
 {
     VD_AUTO(mem) char *application = peer_name("mock");
     struct rig rig;
@@ -89,6 +104,9 @@ static void run_with(const struct fault *faults, size_t count)
     scene.count = count;
     open_mock(application);
     rig_send_numbers(application, 0, RECORDS);
+    if (prepare != NULL) {
+        prepare();
+    }
     rig_open_copy(&rig, application, "main");
     rig.host.on_fenced = on_fenced;
     rig.has_own_topics = true;
@@ -98,6 +116,11 @@ static void run_with(const struct fault *faults, size_t count)
     rig_run(&rig, is_done_in_spite);
     close_mock();
     assert_int_equal(scene.pushed, count);
+}
+
+static void run_with(const struct fault *faults, size_t count)
+{
+    run_after(NULL, faults, count);
 }
 
 TEST(after_a_doubt_the_producer_is_replaced_and_the_batch_repeated)
@@ -146,6 +169,14 @@ TEST(a_producer_that_is_fenced_twice_in_a_minute_has_a_double)
 
     run_with(fences, sizeof(fences) / sizeof(fences[0]));
     assert_true(scene.fenced > 0);
+}
+
+TEST(a_fence_of_a_transaction_that_has_timed_out_does_not_count)
+{
+    run_after(stall, NULL, 0);
+    assert_int_equal(probe.committed, RECORDS);
+    assert_int_equal(scene.recycled, 2);
+    assert_int_equal(scene.fenced, 0);
 }
 
 TEST(a_fence_by_instance_id_counts_as_well)
@@ -260,4 +291,5 @@ RUN_TESTS(cmocka_unit_test(a_quiet_stage_is_ready_again_when_the_broker_refuses_
           cmocka_unit_test(a_start_put_back_in_doubt_is_put_back_again),
           cmocka_unit_test(a_passing_error_is_waited_out_with_the_same_batch),
           cmocka_unit_test(a_producer_that_is_fenced_twice_in_a_minute_has_a_double),
+          cmocka_unit_test(a_fence_of_a_transaction_that_has_timed_out_does_not_count),
           cmocka_unit_test(a_fence_by_instance_id_counts_as_well))
