@@ -341,6 +341,7 @@ void election_give_up(struct election *election, const char *reason)
             kill(election->nodes[n].pid, SIGKILL);
         }
     }
+    print_message("FAILED: %s\n", text); /* also in a program that is no test */
     fail_msg("%s", text);
 }
 
@@ -551,6 +552,9 @@ void election_server(const char *words)
 {
     char *command = join(getenv("VOTINGD_TEST_LOCAL"), " ", words);
 
-    assert_int_equal(system(command), 0);
+    if (system(command) != 0) {
+        print_message("FAILED: %s\n", command);
+        fail_msg("%s", command);
+    }
     free(command);
 }

@@ -63,7 +63,7 @@ async function waitFor(what, isTrue) {
       // Not yet.
     }
     if (Date.now() > end) {
-      throw new Error(`${what}: not within ${WAIT_MS} ms\n${children.map((one) => one.log.slice(-2000)).join('\n')}`);
+      throw new Error(`${what}: NOT within ${WAIT_MS} ms\n${children.map((one) => one.log.slice(-2000)).join('\n')}`);
     }
     await pause(50);
   }

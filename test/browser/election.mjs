@@ -129,7 +129,7 @@ export class Election {
     const end = Date.now() + ms;
     for (;;) {
       if (this.hasEnded && !this.isStopped) {
-        throw new Error(`the daemon ended while waiting for ${what}:\n${this.log.slice(-4000)}`);
+        throw new Error(`the daemon ENDED while waiting for ${what}:\n${this.log.slice(-4000)}`);
       }
       try {
         if (await isTrue()) {
@@ -141,7 +141,7 @@ export class Election {
         }
       }
       if (Date.now() > end) {
-        throw new Error(`${what}: not within ${ms} ms\n${this.log.slice(-4000)}`);
+        throw new Error(`${what}: NOT within ${ms} ms\n${this.log.slice(-4000)}`);
       }
       await pause(20);
     }
@@ -151,7 +151,7 @@ export class Election {
   async stop() {
     this.isStopped = true;
     this.daemon.kill('SIGTERM');
-    const late = setTimeout(() => this.daemon.kill('SIGKILL'), 30000);
+    const late = setTimeout(() => this.daemon.kill('SIGKILL'), 60000);
     const code = await this.ended;
     clearTimeout(late);
     return code;

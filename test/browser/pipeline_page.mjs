@@ -18,7 +18,7 @@ const columnOf = (page, nth) => page.$$eval('#flow-body tr',
 
 export function testPipeline(test, election, open) {
   test('the pipeline is what /metrics says, one interval later', async () => {
-    await election().waitFor('the same counts', 20000, async () => {
+    await election().waitFor('the same counts', 60000, async () => {
       const { nodes: [node] } = await election().get('/api/v1/pipeline');
       const metrics = await metricsOf(election());
       assert.equal(node.state, 'running');
@@ -40,7 +40,7 @@ export function testPipeline(test, election, open) {
     assert.deepEqual(await page.$$eval('.stage .stage-name', (names) => names.map((name) => name.textContent)),
       ['generator', 'voting', 'aggregation', 'dashboard']);
     assert.ok((await page.$$('.edge .line')).length >= 10);
-    await election().waitFor('a lag of none', 20000,
+    await election().waitFor('a lag of none', 60000,
       async () => (await page.textContent('[data-key="stage:voting"] .stage-lag dd')) === '0');
     const figure = (id) => page.$$eval(`.stage-${id} dd`, (cells) => cells.map((cell) => cell.textContent));
     const [dead, rejected] = [await figure('dead'), await figure('rejected')];

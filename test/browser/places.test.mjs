@@ -164,7 +164,7 @@ test('hostile, right-to-left and long names are texts and nothing else', async (
 async function copied(opened, card) {
   await opened.focus(`${card} .copy button`);
   await opened.keyboard.press('Enter');
-  await election.waitFor('the word of it', 10000, async () => (await opened.textContent(`${card} .copied`)) === 'Copied');
+  await election.waitFor('the word of it', 60000, async () => (await opened.textContent(`${card} .copied`)) === 'Copied');
   assert.equal(await opened.evaluate(() => document.activeElement.textContent), 'Copy'); // the focus came back
   assert.equal(await opened.getAttribute(`${card} .copied`, 'role'), 'status');
   await opened.evaluate(() => {

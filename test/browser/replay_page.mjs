@@ -34,7 +34,7 @@ export function testReplay(test, getElection, open, judge) {
   let page;
   let moment;
 
-  const shows = (what, isTrue) => getElection().waitFor(what, 20000, isTrue);
+  const shows = (what, isTrue) => getElection().waitFor(what, 60000, isTrue);
   const countedAt = async (ms) => sum([...(await votesAt(getElection(), 'candidate', ms)).values()]);
   const shownMs = () => page.evaluate(() => Number(document.getElementById('replay-slider').value) * 1000);
 

@@ -375,7 +375,7 @@ export class Script {
       }
       await pause(20);
     }
-    throw new Error(`${what}: not within ${500 * stepMs} ms of the page's own time`);
+    throw new Error(`${what}: NOT within ${500 * stepMs} ms of the page's own time`);
   }
 
   // The first picture, painted.

@@ -34,22 +34,20 @@ static const char usage[] =
     "  --back N      seconds until all must go on after the servers answered, 5\n"
     "  --freeze      the server hangs instead of being killed\n"
     "  --voters N    300000\n"
+    "  --rate N      of them a second; else as fast as it goes\n"
     "  --log         print what the node logged during the outage\n";
 
 static struct {
-    int seconds, voters, back;
+    int seconds, voters, back, rate;
     const char *kind;
     bool is_frozen, has_log;
 } options = {.seconds = 600, .voters = 300000, .back = 5};
 
 static const struct setting settings[] = {
-    {.name = "seconds", .number = &options.seconds},
-    {.name = "voters", .number = &options.voters},
-    {.name = "kind", .text = &options.kind},
-    {.name = "back", .number = &options.back},
-    {.name = "freeze", .flag = &options.is_frozen},
-    {.name = "log", .flag = &options.has_log},
-    {.name = NULL},
+    {.name = "seconds", .number = &options.seconds}, {.name = "voters", .number = &options.voters},
+    {.name = "rate", .number = &options.rate},       {.name = "kind", .text = &options.kind},
+    {.name = "back", .number = &options.back},       {.name = "freeze", .flag = &options.is_frozen},
+    {.name = "log", .flag = &options.has_log},       {.name = NULL},
 };
 
 /* An outage: which servers, and what was seen. */
@@ -263,15 +261,15 @@ static bool judge(const struct outage *outage)
 
 static bool run(struct outage *outage)
 {
-    char voters[64];
+    char voters[64], rate[64];
     bool is_good;
 
     (void)snprintf(voters, sizeof(voters), "stage:generator.voters=%d", options.voters);
+    (void)snprintf(rate, sizeof(rate), "stage:generator.rate=%d", options.rate);
     election_open(&election, "outage");
-    election_start(&election, 0, "--set", voters, NULL);
-    while (election_count(&election, "SELECT count(*) FROM votes") < options.voters / 20) {
-        pause_ms(50);
-    }
+    election_start(&election, 0, "--set", voters, "--set", rate, NULL);
+    ELECTION_AWAIT(&election,
+                   election_count(&election, "SELECT count(*) FROM votes") >= options.voters / 20);
     LOOK(outage, begin);
     serve(options.is_frozen ? "freeze" : "kill", outage->servers);
     go_without(outage);
