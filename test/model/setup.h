@@ -21,7 +21,7 @@ enum part {
     PART_RECYCLE = 1 << 10,       /* go on with the same epoch after EndTxn was sent twice */
     PART_META = 1 << 11,          /* aggregation starts at the group's offset, not at META's */
     PART_SUMS = 1 << 12,          /* no check that the sum of totals is META's votes */
-    /* Not in exactly-once.md as it stands; see README.md, "What the page lacks". */
+    /* Not in the first design; see README.md, "What the model added". */
     PART_REWIND = 1 << 13,    /* a start before the committed offset is not committed first */
     PART_PROGRESS = 1 << 14,  /* refilling the table moves progress to C, beyond the start */
     PART_EVENT = 1 << 15,     /* after a generation error wait, whatever snapshot is at hand */
