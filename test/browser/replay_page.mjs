@@ -190,8 +190,8 @@ export function testReplay(test, getElection, open, judge) {
       const late = await enter('bob');
       await showsMoment(late, moment + SECOND_MS);
 
-      await lead.selectOption('#replay-speed', '10');
-      await shows('the speed', async () => (await get('snapshot')).lead.speed === 10);
+      await lead.selectOption('#replay-speed', '1'); // faster, it would come to the second that is still counted
+      await shows('the speed', async () => (await get('snapshot')).lead.speed === 1);
       await lead.click('#replay-play');
       const from = await numberOf(late, 'counted');
       await shows('votes that come in once more', async () => (await numberOf(follower, 'counted')) > from && (await numberOf(late, 'counted')) > from);
@@ -211,15 +211,12 @@ export function testReplay(test, getElection, open, judge) {
       await showsMoment(late, moment);
       assert.ok(await late.isHidden('#led'));
 
-      for (const [width, colorScheme] of [[320, 'dark'], [1440, 'light'], [320, 'light'], [1440, 'dark'], [768, 'light']]) {
-        for (const [name, one] of [['lead', lead], ['follower', follower]]) {
-          await one.setViewportSize({ width, height: 900 });
-          await one.emulateMedia({ colorScheme });
-          await shoot(one, `led-${name}-${width}-${colorScheme}`);
-          if (width !== 768 && (width === 320) === (colorScheme === 'dark')) {
-            assert.deepEqual(await judge(one), [], `${name} ${width} ${colorScheme}`);
-          }
-        }
+      for (const [name, one, width, colorScheme] of [['lead', lead, 320, 'dark'], ['lead', lead, 1440, 'light'],
+        ['follower', follower, 320, 'light']]) {
+        await one.setViewportSize({ width, height: 900 });
+        await one.emulateMedia({ colorScheme });
+        await shoot(one, `led-${name}-${width}-${colorScheme}`);
+        assert.deepEqual(await judge(one), [], `${name} ${width} ${colorScheme}`);
       }
 
       await lead.click('#replay-end');
@@ -228,7 +225,7 @@ export function testReplay(test, getElection, open, judge) {
       }
       const now = (await get('snapshot')).rows.totals[0][4];
       await shows('a count that goes on', async () => (await numberOf(follower, 'counted')) >= now);
-      assert.match(node.log, /audit access: ada \(operator\) from 127\.0\.0\.1: replay for all: play at [^,]+, speed 10: ok/);
+      assert.match(node.log, /audit access: ada \(operator\) from 127\.0\.0\.1: replay for all: play at [^,]+, speed 1: ok/);
       assert.match(node.log, /replay for all: stop: ok/);
     } finally {
       await Promise.all(pages.map((one) => one.context().close()));
