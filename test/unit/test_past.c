@@ -174,7 +174,7 @@ static void fill(struct fixture *fixture)
 TEST(a_picture_of_the_past_is_the_history_point_by_point)
 {
     for (unsigned seed = 1; seed <= 20; seed++) {
-        struct fixture fixture;
+        static struct fixture fixture;
 
         print_message("seed %u\n", seed);
         srand(seed);
@@ -191,7 +191,7 @@ TEST(a_picture_of_the_past_is_the_history_point_by_point)
 
 TEST(before_the_first_point_there_are_no_votes_and_the_register_has_no_past)
 {
-    struct fixture fixture;
+    static struct fixture fixture;
     cJSON *first = NULL;
 
     begin(&fixture);
@@ -212,7 +212,7 @@ TEST(before_the_first_point_there_are_no_votes_and_the_register_has_no_past)
 
 TEST(after_the_last_point_it_is_the_newest_picture)
 {
-    struct fixture fixture;
+    static struct fixture fixture;
     cJSON *now = NULL;
 
     begin(&fixture);
@@ -232,7 +232,7 @@ TEST(after_the_last_point_it_is_the_newest_picture)
 
 TEST(a_table_without_a_past_is_named_and_left_out)
 {
-    struct fixture fixture;
+    static struct fixture fixture;
     const struct past_answer *answer = NULL;
 
     begin(&fixture);
@@ -247,7 +247,7 @@ TEST(a_table_without_a_past_is_named_and_left_out)
 
 TEST(a_total_whose_past_is_lost_is_a_gap_and_none_at_all_is_nothing)
 {
-    struct fixture fixture;
+    static struct fixture fixture;
     cJSON *past = NULL;
 
     begin(&fixture);
@@ -266,7 +266,7 @@ TEST(a_total_whose_past_is_lost_is_a_gap_and_none_at_all_is_nothing)
 
 TEST(an_answer_is_made_once_until_one_of_its_totals_changes)
 {
-    struct fixture fixture;
+    static struct fixture fixture;
     uint64_t number = 0;
 
     begin(&fixture);
@@ -297,7 +297,7 @@ TEST(an_answer_too_long_to_keep_has_no_etag_and_takes_no_place)
     const struct vd_web_request request = {
         .method = "GET", .path = "", .query = "as_of_ms=1700000000000", .if_none_match = ""};
     struct vd_web_response response = {0};
-    struct fixture fixture;
+    static struct fixture fixture;
 
     begin_with(&fixture, 6000, 6000);
     for (uint32_t i = 0; i < 6000; i++) {
