@@ -34,21 +34,20 @@ static size_t count_records(const struct election *election, const char *name)
     return count;
 }
 
-/* Member "counted" of the page's only row of totals: row, voters, candidates, stored, counted. */
+/* Member "counted" of the page's only row of totals: row, voters, candidates, stored, counted; -1:
+ * the page does not answer now. */
 static int64_t page_total(struct election *election)
 {
     char *body;
-    cJSON *snapshot;
-    int64_t total;
+    int status = election_get(election, 0, "/api/v1/snapshot", &body);
+    cJSON *snapshot = status == 200 ? cJSON_Parse(body) : NULL;
+    const cJSON *totals = cJSON_GetObjectItem(cJSON_GetObjectItem(snapshot, "rows"), "totals");
+    const cJSON *total = cJSON_GetArrayItem(cJSON_GetArrayItem(totals, 0), 4);
+    int64_t answer = cJSON_IsNumber(total) ? (int64_t)total->valuedouble : -1;
 
-    (void)election_get(election, 0, "/api/v1/snapshot", &body); /* no answer: no number */
-    snapshot = cJSON_Parse(body);
-    total = (int64_t)cJSON_GetNumberValue(cJSON_GetArrayItem(
-        cJSON_GetArrayItem(cJSON_GetObjectItem(cJSON_GetObjectItem(snapshot, "rows"), "totals"), 0),
-        4));
     cJSON_Delete(snapshot);
     free(body);
-    return total;
+    return answer;
 }
 
 static struct peer_log read_topic(const struct election *election, const char *name)
