@@ -242,7 +242,7 @@ TEST(replays_in_two_partitions_at_once_are_counted_in_both)
 static void expect_audit(const struct count *count, const char *words)
 {
     const time_t deadline_s = time(NULL) + 60;
-    char output[16384];
+    static char output[16384];
     int code = MOVING;
 
     while (code == MOVING && time(NULL) < deadline_s) {
