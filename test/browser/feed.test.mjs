@@ -144,6 +144,17 @@ test('a resync that is answered keeps the socket', async () => {
   assert.equal(world.sockets.length, 1);
 });
 
+test('what was missed on one socket does not end the next one while it connects', async () => {
+  const { world } = begin();
+  const socket = open(world);
+  say(socket, { type: 'delta', base: 3, seq: 4, rows: {} });
+  say(socket, { type: 'delta', base: 4, seq: 5, rows: {} });
+  socket.onclose();
+  await world.pass(9000);
+  assert.equal(world.sockets.length, 2);
+  assert.ok(!world.last().isClosed);
+});
+
 test('waits double up to 30 seconds, and after three failures the page polls', async () => {
   const { world, feed } = begin({
     version: { epoch: 'e', seq: 7 },

@@ -144,6 +144,7 @@ export class Feed {
     this.socket = null;
     this.isOpen = false;
     this.failures += 1;
+    this.#cancel('resync'); // the next socket begins with a whole picture
     this.#cancel('answer');
     if (this.failures >= FAILURES_MAX) {
       this.#startPolling();
